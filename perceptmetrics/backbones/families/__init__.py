@@ -1,0 +1,1 @@
+"""One file a family: specifications only, found by :data:`perceptmetrics.backbones.BACKBONES`."""

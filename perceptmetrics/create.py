@@ -1,0 +1,217 @@
+"""``create_metric`` and its lists: from a name, a run folder or a file to a metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perceptmetrics.backbones import BACKBONES, Backbone
+from perceptmetrics.errors import OptionError, UnknownNameError, WeightsError, WeightsMismatchError
+from perceptmetrics.metrics import METRICS, EmbeddedAdapter, MetricSpec, OfficialCheckpoint
+from perceptmetrics.registry import unknown_name
+from perceptmetrics.tasks import TASKS
+
+if TYPE_CHECKING:
+    import os
+
+    import torch
+
+    from perceptmetrics.metric import Metric
+    from perceptmetrics.weights.adapter import Adapter
+
+ADAPTER_FILE = "adapter.safetensors"
+
+
+def list_tasks() -> list[str]:
+    """Names of all tasks, sorted; plug-ins too.
+
+    Example:
+        >>> [task for task in list_tasks() if task.startswith("emotion")]
+        ['emotion', 'emotion-6']
+    """
+    return TASKS.names()
+
+
+def list_backbones() -> list[str]:
+    """Names of all backbones, sorted; plug-ins too.
+
+    Example:
+        >>> "dinov2-s14" in list_backbones()
+        True
+    """
+    return BACKBONES.names()
+
+
+def list_metrics(task: str | None = None) -> list[str]:
+    """Names that :func:`create_metric` takes, sorted; plug-ins too.
+
+    Args:
+        task: Only those that judge this.
+
+    Raises:
+        UnknownNameError: No such task.
+
+    Example:
+        >>> list_metrics(task="iqa")
+        ['iqa', 'perceptclip-iqa']
+    """
+    wanted = None if task is None else TASKS.get(task).name
+    return [spec.name for spec in METRICS if wanted in (None, spec.task)]
+
+
+def create_metric(
+    name: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    base: str | os.PathLike[str] | None = None,
+    allow_other_base: bool = False,
+    dataset: str | None = None,
+    crops: int | None = None,
+    seed: int | None = None,
+    batch_size: int | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Metric:
+    """A metric by name, ready to judge images.
+
+    Args:
+        name: A metric (``memorability``, ``perceptclip-iqa``), a task that has a default metric
+            (``emotion``), or the path of a run folder or an adapter file.
+        weights: A run folder or an adapter file to use; ``name`` is then the task that it must
+            have been trained for.
+        base: A file of base weights to use instead of the cache.
+        allow_other_base: Use base weights whose hash is not the one that the adapter was trained
+            on. Scores change; docs/weights.md says by how much.
+        dataset: Which head, for adapters trained on several datasets.
+        crops: How many crops to average, for metrics that crop.
+        seed: Draws the crops, for views that draw them.
+        batch_size: Cuts in one forward pass; changes memory and speed, not scores.
+        device: Where the model runs.
+        dtype: ``torch.float16`` or ``torch.bfloat16`` for half precision; float32 by default.
+
+    Returns:
+        A :class:`~perceptmetrics.metric.Metric`.
+
+    Raises:
+        UnknownNameError: No such metric; the text suggests the nearest.
+        OptionError: An argument that this metric cannot use.
+        WeightsError: Weights are missing or are not the expected ones.
+
+    Example:
+        >>> import perceptmetrics as pm
+        >>> pm.create_metric("memorabilty")
+        Traceback (most recent call last):
+        ...
+        perceptmetrics.errors.UnknownNameError: no metric is called 'memorabilty': ...
+    """
+    import torch
+
+    from perceptmetrics.metric import DEFAULT_BATCH_SIZE, DEFAULT_SEED, Metric
+    from perceptmetrics.model import build_model
+
+    adapter = _adapter(name, weights)
+    config = adapter.config
+    spec = BACKBONES.get(config.backbone)
+    loaded = _base_tensors(adapter, spec, base, allow_other_base)
+    model = build_model(
+        spec,
+        loaded,
+        outputs=len(config.outputs),
+        head=config.head,
+        strategy=config.strategy,
+        lora=config.lora,
+        datasets=config.datasets,
+    )
+    model.load_adapted_state(adapter.tensors)
+    metric = Metric(
+        model,
+        config,
+        adapter.card,
+        dataset=dataset,
+        crops=crops,
+        seed=DEFAULT_SEED if seed is None else seed,
+        batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
+    )
+    try:
+        return metric.to(device=torch.device(device), dtype=dtype)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise OptionError(f"device {str(device)!r} cannot be used: {reason}") from error
+
+
+def find_spec(name: str) -> MetricSpec:
+    """The named metric, or the default metric of a task of that name.
+
+    Raises:
+        UnknownNameError: Neither; the text suggests the nearest.
+    """
+    if name in METRICS:
+        return METRICS.get(name)
+    if name in METRICS.broken:
+        raise METRICS.broken[name]
+    if name in TASKS:
+        default = TASKS.get(name).default_metric
+        if default:
+            return METRICS.get(default)
+        raise UnknownNameError(
+            f"task {name!r} has no metric of its own yet: train one with 'perceptmetrics train "
+            f"--task {name} --data ratings.csv --out my-run' and give its folder as weights"
+        )
+    raise unknown_name("metric", name, {*METRICS.names(), *TASKS.names()})
+
+
+def _adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> Adapter:
+    from perceptmetrics.weights.adapter import load_adapter
+
+    if weights is not None:
+        adapter = load_adapter(_adapter_file(Path(weights)))
+        if adapter.card.task != str(name):
+            spec_task = find_spec(str(name)).task
+            if adapter.card.task != spec_task:
+                raise WeightsMismatchError(
+                    f"{weights} was trained for task {adapter.card.task!r}, not {str(name)!r}"
+                )
+        return adapter
+    path = Path(name)
+    if str(name) not in METRICS and str(name) not in TASKS and path.exists():
+        return load_adapter(_adapter_file(path))
+    spec = find_spec(str(name))
+    source = spec.adapter
+    if isinstance(source, EmbeddedAdapter):
+        return load_adapter(source.file, sha256=source.sha256)
+    return _official(spec, source)
+
+
+def _adapter_file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    if not (path / ADAPTER_FILE).is_file():
+        raise WeightsError(
+            f"{path} holds no {ADAPTER_FILE}; expected the --out folder of a finished "
+            "'perceptmetrics train'"
+        )
+    return path / ADAPTER_FILE
+
+
+def _official(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
+    raise NotImplementedError  # written with weights/official.py
+
+
+def _base_tensors(
+    adapter: Adapter,
+    spec: Backbone,
+    path: str | os.PathLike[str] | None,
+    allow_other: bool,
+) -> dict[str, torch.Tensor]:
+    from perceptmetrics.weights.base import load_base
+
+    config = adapter.config
+    tag = config.base.partition(".")[2]
+    loaded = load_base(spec.name, spec.weights_of(tag), path=None if path is None else Path(path))
+    if loaded.sha256 != config.base_sha256 and not allow_other:
+        raise WeightsMismatchError(
+            f"{loaded.origin} holds tensors of sha256 {loaded.sha256[:16]}..., but "
+            f"{adapter.card.name!r} was trained on {config.base} with {config.base_sha256[:16]}...; "
+            "scores would change: pass allow_other_base=True if you want that"
+        )
+    return loaded.tensors

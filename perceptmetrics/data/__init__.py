@@ -1,0 +1,1 @@
+"""Rated images: manifests, splits, batches."""

@@ -1,0 +1,174 @@
+"""A CSV of rated images: any file with ``image,score`` or ``image,label`` trains."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from perceptmetrics.errors import DataError
+
+if TYPE_CHECKING:
+    from perceptmetrics.tasks.base import Task
+
+IMAGE_COLUMNS = ("image", "image_name", "path", "file", "filename")
+SCORE_COLUMNS = ("score", "mos", "MOS", "rating")
+LABEL_COLUMNS = ("label", "class", "emotion")
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """Images and what people said of them.
+
+    Attributes:
+        images: N paths.
+        targets: (N, K) float64 ratings, or (N,) int64 class indices.
+        groups: What must stay on one side of a split (the reference image); one entry an image.
+        sha256: Hash of file contents and targets: the same data, wherever it lies.
+    """
+
+    images: tuple[Path, ...]
+    targets: npt.NDArray[Any]
+    groups: tuple[str, ...]
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> Manifest:
+        """A part of it, in the order of the indices."""
+        chosen = [int(index) for index in indices]
+        return replace(
+            self,
+            images=tuple(self.images[index] for index in chosen),
+            targets=self.targets[chosen],
+            groups=tuple(self.groups[index] for index in chosen),
+        )
+
+
+def read_manifest(
+    path: Path,
+    task: Task,
+    *,
+    images: Path | None = None,
+    image_column: str | None = None,
+    target_columns: Sequence[str] = (),
+    group_column: str | None = None,
+) -> Manifest:
+    """Reads a CSV with a header line.
+
+    Args:
+        path: The CSV, UTF-8, with comma, semicolon or tab between columns.
+        task: Says what the targets are. A regression task with one output reads its output's
+            name, or ``score``, ``mos``, ``rating``; with several, the columns of its outputs'
+            names. A classification task reads ``label``: one of the task's labels, or its index.
+        images: The folder that image paths are relative to; the CSV's own when ``None``.
+        image_column, target_columns, group_column: Columns under other names.
+
+    Raises:
+        DataError: A column, a file or a value is missing or cannot be read; the row is named.
+    """
+    rows, header = _read_rows(path)
+    folder = images if images is not None else path.parent
+    image_key = _column(path, header, (image_column,) if image_column else IMAGE_COLUMNS, "image")
+    keys = _target_keys(path, header, task, target_columns)
+    if group_column is not None:
+        _column(path, header, (group_column,), "group")
+    files, targets, groups = [], [], []
+    for number, row in enumerate(rows, start=2):
+        where = f"{path}, line {number}"
+        file = folder / row[image_key]
+        if not file.is_file():
+            raise DataError(
+                f"{where}: there is no image {file}; image paths are relative to {folder}, "
+                "give another folder with --images"
+            )
+        files.append(file)
+        targets.append(_target(where, row, keys, task))
+        groups.append(row[group_column] if group_column else row[image_key])
+    array = np.asarray(targets, np.int64 if task.kind == "classification" else np.float64)
+    return Manifest(tuple(files), array, tuple(groups), _digest(files, array))
+
+
+def _read_rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            sample = stream.read(8192)
+            stream.seek(0)
+            first = sample.splitlines()[0] if sample else ""
+            delimiter = max(",;\t", key=first.count)
+            reader = csv.DictReader(stream, delimiter=delimiter)
+            rows, header = list(reader), list(reader.fieldnames or [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}; expected a UTF-8 CSV") from error
+    if not rows:
+        raise DataError(f"{path} holds no rows; expected a header line and one line an image")
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise DataError(f"{path}, line {number}: expected {len(header)} columns as the header")
+    return rows, header
+
+
+def _column(path: Path, header: list[str], names: Sequence[str], what: str) -> str:
+    for name in names:
+        if name in header:
+            return name
+    raise DataError(
+        f"{path} has no {what} column: looked for {' or '.join(names)}, "
+        f"found {', '.join(header)}; name it with --{what}-column"
+    )
+
+
+def _target_keys(
+    path: Path, header: list[str], task: Task, asked: Sequence[str]
+) -> tuple[str, ...]:
+    if asked:
+        expected = 1 if task.kind == "classification" else len(task.outputs)
+        if len(asked) != expected:
+            raise DataError(
+                f"{len(asked)} target columns given; task {task.name!r} needs {expected}"
+            )
+        return tuple(_column(path, header, (name,), "target") for name in asked)
+    if task.kind == "classification":
+        return (_column(path, header, LABEL_COLUMNS, "target"),)
+    if len(task.outputs) == 1:
+        return (_column(path, header, (*task.outputs, *SCORE_COLUMNS), "target"),)
+    return tuple(_column(path, header, (name,), "target") for name in task.outputs)
+
+
+def _target(where: str, row: dict[str, str], keys: tuple[str, ...], task: Task) -> Any:
+    if task.kind == "classification":
+        label = row[keys[0]].strip()
+        if label in task.outputs:
+            return task.outputs.index(label)
+        if label.isdigit() and int(label) < len(task.outputs):
+            return int(label)
+        raise DataError(
+            f"{where}: label {label!r} is none of task {task.name!r}: {', '.join(task.outputs)}"
+        )
+    values = []
+    for key in keys:
+        try:
+            value = float(row[key])
+        except ValueError:
+            value = float("nan")
+        if not np.isfinite(value):
+            raise DataError(f"{where}: {key} is {row[key]!r}, expected a finite number")
+        values.append(value)
+    return values
+
+
+def _digest(files: Sequence[Path], targets: npt.NDArray[Any]) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(targets).tobytes())
+    for file in files:
+        try:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        except OSError as error:
+            raise DataError(f"{file} cannot be read: {error}") from error
+    return digest.hexdigest()

@@ -1,0 +1,71 @@
+"""Heads: from an embedding to a task's outputs (section 3.1; Table 7 compares the two)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perceptmetrics.errors import OptionError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """A head by its hidden widths; none of them is a linear head.
+
+    The default is the paper's MLP: D -> 512 -> 256 -> K, each hidden layer followed by ReLU and
+    dropout 0.5. Layers are called ``fc1``, ``fc2``, ..., as in the official release.
+
+    Example:
+        >>> HeadSpec().build(in_features=768, outputs=8).fc3.out_features
+        8
+    """
+
+    hidden: tuple[int, ...] = (512, 256)
+    dropout: float = 0.5
+
+    def build(self, in_features: int, outputs: int, seed: int = 0) -> nn.Module:
+        """A head with torch's usual initialisation, drawn by a local generator.
+
+        Args:
+            in_features: Length D of the embedding.
+            outputs: K, the number of scores or classes.
+            seed: Of the generator.
+
+        Returns:
+            A module (N, D) -> (N, K).
+        """
+        import torch
+        from torch import nn
+
+        generator = torch.Generator().manual_seed(seed)
+        head = nn.Sequential()
+        widths = [in_features, *self.hidden, outputs]
+        for index, (fan_in, fan_out) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+            layer = nn.Linear(fan_in, fan_out, device="meta").to_empty(device="cpu")
+            bound = fan_in**-0.5  # what nn.Linear's own initialisation comes to
+            for parameter in layer.parameters():
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+            head.add_module(f"fc{index}", layer)
+            if index <= len(self.hidden):
+                head.add_module(f"relu{index}", nn.ReLU())
+                head.add_module(f"dropout{index}", nn.Dropout(self.dropout))
+        return head
+
+
+MLP_HEAD = HeadSpec()
+LINEAR_HEAD = HeadSpec(hidden=())
+
+
+def head_named(name: str) -> HeadSpec:
+    """The paper's two heads by name, for command lines.
+
+    Raises:
+        OptionError: Neither ``mlp`` nor ``linear``.
+    """
+    heads = {"mlp": MLP_HEAD, "linear": LINEAR_HEAD}
+    if name not in heads:
+        raise OptionError(f"head {name!r}: expected mlp or linear")
+    return heads[name]

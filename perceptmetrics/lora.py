@@ -1,0 +1,194 @@
+"""LoRA on the fused qkv matrix (Hu et al. 2021; section 3.1 of the paper), and what trains.
+
+The layer is loralib's ``MergedLinear`` with q, k and v each their own rank-r pair: its
+parameters, its merge, its ``lora_state_dict``. Two things are ours. Its training path builds a
+dense delta at every step, where two thin matrix products do. And its unmerge subtracts what the
+merge added, which leaves rounding behind: here the pretrained matrix is kept aside, so that
+unmerging gives back its very bits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import loralib
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptmetrics.adaptation import STRATEGIES, LoRAConfig, Strategy
+from perceptmetrics.errors import OptionError
+
+__all__ = [
+    "STRATEGIES",
+    "LoRAConfig",
+    "LoRALinear",
+    "Strategy",
+    "apply_strategy",
+    "fold",
+    "inject",
+    "load_lora",
+    "lora_state",
+    "parameter_count",
+]
+
+
+class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no types
+    """A fused qkv layer with one low-rank pair for each of q, k and v.
+
+    In training mode the update runs beside the frozen matrix; in eval mode it is merged into it.
+
+    Args:
+        linear: The pretrained layer, (3 D, D) with bias; its tensors are taken over, not copied.
+        config: Rank, alpha, dropout.
+        generator: Draws A (Kaiming uniform, as loralib and peft do). B starts at zero.
+    """
+
+    def __init__(self, linear: nn.Linear, config: LoRAConfig, generator: torch.Generator) -> None:
+        # On the meta device nothing is allocated and no random number is drawn.
+        super().__init__(
+            linear.in_features,
+            linear.out_features,
+            r=config.rank,
+            lora_alpha=config.alpha,
+            enable_lora=[True, True, True],
+            device="meta",
+        )
+        self.lora_ind = torch.ones(linear.out_features, dtype=torch.bool)
+        self.lora_dropout = nn.Dropout(config.dropout)
+        self.weight = nn.Parameter(linear.weight.detach(), requires_grad=False)
+        self.bias = nn.Parameter(linear.bias.detach(), requires_grad=False)
+        # Drawn on the CPU, so that a seed means the same matrices on every device.
+        bound = 1 / math.sqrt(linear.in_features)
+        drawn = torch.empty(self.lora_A.shape).uniform_(-bound, bound, generator=generator)
+        self.lora_A = nn.Parameter(drawn.to(linear.weight))
+        self.lora_B = nn.Parameter(linear.weight.new_zeros(self.lora_B.shape))
+        self.register_buffer("_pretrained", None, persistent=False)
+        self.train(linear.training)
+
+    def merge(self) -> None:
+        """Adds the update to the matrix; what was there is kept for :meth:`unmerge`."""
+        if not self.merged:
+            with torch.no_grad():
+                delta = (self.merge_AB() * self.scaling).to(self.weight.dtype)
+                self._pretrained = self.weight.data
+                self.weight.data = self._pretrained + delta
+            self.merged = True
+
+    def unmerge(self) -> None:
+        """Puts the pretrained matrix back, bit for bit."""
+        if self.merged:
+            self.weight.data = cast(Tensor, self._pretrained)
+            self._pretrained = None
+            self.merged = False
+
+    def train(self, mode: bool = True) -> LoRALinear:
+        """Merged in eval, apart in training."""
+        nn.Module.train(self, mode)
+        if hasattr(self, "_pretrained"):
+            (self.unmerge if mode else self.merge)()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., 3 D)."""
+        base = F.linear(x, self.weight, self.bias)
+        if self.merged:
+            return base
+        low = F.linear(self.lora_dropout(x), self.lora_A)
+        up = torch.block_diag(*self.lora_B.view(3, -1, self.r))
+        return base + F.linear(low, up * self.scaling)
+
+    def folded(self) -> nn.Linear:
+        """A plain layer that holds the merged matrix and nothing else."""
+        self.merge()
+        plain = nn.Linear(self.in_features, self.out_features, device="meta")
+        plain.weight, plain.bias = self.weight, self.bias
+        return plain.train(self.training)
+
+
+def inject(encoder: nn.Module, config: LoRAConfig, seed: int = 0) -> None:
+    """Replaces every layer called ``qkv`` by a :class:`LoRALinear`, in place.
+
+    Raises:
+        OptionError: The encoder has no fused qkv layer, or has LoRA already.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    found = False
+    for module in list(encoder.modules()):
+        layer = getattr(module, "qkv", None)
+        if isinstance(layer, LoRALinear):
+            raise OptionError("this encoder has LoRA already; inject into a plain one")
+        if isinstance(layer, nn.Linear):
+            module.qkv = LoRALinear(layer, config, generator)
+            found = True
+    if not found:
+        raise OptionError("this encoder has no layer called 'qkv' that LoRA could go on")
+
+
+def fold(encoder: nn.Module) -> None:
+    """Replaces every LoRA layer by a plain one with the merged matrix: for scoring only."""
+    for module in list(encoder.modules()):
+        layer = getattr(module, "qkv", None)
+        if isinstance(layer, LoRALinear):
+            module.qkv = layer.folded()
+
+
+def lora_state(encoder: nn.Module) -> dict[str, Tensor]:
+    """The low-rank pairs by name, as ``loralib.lora_state_dict`` names them."""
+    return dict(loralib.lora_state_dict(encoder))
+
+
+def load_lora(encoder: nn.Module, state: dict[str, Tensor]) -> None:
+    """Copies low-rank pairs into an encoder that LoRA was injected into.
+
+    Merged layers are merged anew, so the copy takes effect in eval mode too.
+
+    Raises:
+        OptionError: Names differ from the encoder's.
+    """
+    own = lora_state(encoder)
+    if own.keys() != state.keys():
+        differing = sorted(own.keys() ^ state.keys())[0]
+        raise OptionError(f"LoRA tensors do not fit the encoder: {differing} is on one side only")
+    layers = [module for module in encoder.modules() if isinstance(module, LoRALinear)]
+    merged = [layer for layer in layers if layer.merged]
+    for layer in merged:
+        layer.unmerge()
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+    for layer in merged:
+        layer.merge()
+
+
+def apply_strategy(
+    encoder: nn.Module, strategy: Strategy, config: LoRAConfig, seed: int = 0
+) -> None:
+    """Makes the encoder train as one of the three arms of Table 6, in place.
+
+    Args:
+        encoder: A plain encoder.
+        strategy: ``lora`` (low-rank pairs only), ``frozen`` (nothing) or ``full`` (everything).
+        config: For ``lora``.
+        seed: Draws LoRA's A.
+
+    Raises:
+        OptionError: No such strategy.
+    """
+    if strategy not in STRATEGIES:
+        raise OptionError(f"strategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
+    encoder.requires_grad_(strategy == "full")
+    if strategy == "lora":
+        inject(encoder, config, seed)
+        loralib.mark_only_lora_as_trainable(encoder)
+
+
+def parameter_count(module: nn.Module, *, trainable: bool = True) -> int:
+    """How many numbers train (or, with ``trainable=False``, how many there are).
+
+    Example:
+        >>> parameter_count(nn.Linear(3, 2))
+        8
+    """
+    return sum(p.numel() for p in module.parameters() if p.requires_grad or not trainable)

@@ -1,0 +1,286 @@
+"""The metric object: images in, human judgements out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptmetrics.card import MetricCard
+from perceptmetrics.data.batches import to_tensor
+from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.images import ImageInput, iterate_images, load_image
+from perceptmetrics.lora import fold
+from perceptmetrics.model import PerceptualModel
+from perceptmetrics.registry import unknown_name
+from perceptmetrics.views import GridCrops, Pixels, RandomCrops, View
+from perceptmetrics.weights.adapter import AdapterConfig
+
+DEFAULT_SEED = 3407  # LoDa's; draws crops where a view is random
+DEFAULT_BATCH_SIZE = 32
+
+
+def mean_over_cuts(
+    model: PerceptualModel,
+    images: Iterable[Pixels],
+    view: View,
+    *,
+    classification: bool = False,
+    dataset: str | None = None,
+    seed: int = DEFAULT_SEED,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+) -> Tensor:
+    """A model's output for each image: the mean over the cuts of its view (section 4.1).
+
+    Every image's cuts are drawn by a generator of its own with the same seed, so neither the
+    order of the images nor their company changes a score. Images are taken one at a time, and
+    cuts of several share a batch.
+
+    Args:
+        model: In eval mode.
+        images: (H, W, 3) uint8 arrays of any sizes.
+        view: What is cut.
+        classification: Average probabilities rather than standardised scores.
+        dataset: Which head.
+        seed: Of the views.
+        batch_size: Cuts in one forward.
+
+    Returns:
+        (N, K) float32 on the CPU: scores in the ratings' unit, or probabilities.
+    """
+    means: list[Tensor] = []
+    head = model.head(dataset)
+    device = model.mean.device
+
+    def flush(cuts: list[Pixels]) -> None:
+        stacked = to_tensor(np.concatenate(cuts)).to(device)
+        raw = torch.cat([model(chunk, dataset) for chunk in stacked.split(batch_size)])
+        raw = raw.float()
+        out = raw.softmax(-1) if classification else head.to_rating_scale(raw).float()
+        means.append(out.view(len(cuts), view.count, -1).mean(1).cpu())
+
+    waiting: list[Pixels] = []
+    for image in images:
+        waiting.append(view.cut(image, np.random.default_rng(seed)))
+        if len(waiting) * view.count >= batch_size:
+            flush(waiting)
+            waiting = []
+    if waiting:
+        flush(waiting)
+    return torch.cat(means) if means else torch.empty(0, head.scale.numel())
+
+
+class Metric(nn.Module):
+    """Judges images. Made by :func:`perceptmetrics.create_metric`.
+
+    In eval mode from birth: ``train()`` changes nothing, because a score must not depend on it.
+    LoRA is merged into the encoder for good, so scoring costs what the plain encoder costs.
+
+    Args:
+        model: The trained model; it is taken over.
+        config: What its outputs mean and what it sees.
+        card: Its provenance.
+        dataset: Which head, where there are several.
+        crops: How many crops to average, for views that crop; the view's own when ``None``.
+        seed: Draws the crops, for views that draw.
+        batch_size: Cuts in one forward; changes memory and speed, not scores.
+
+    Attributes:
+        card: Provenance, range, direction.
+        view: What the encoder sees.
+        labels: Class names of a classification metric, or names of the scores.
+        higher_is_better: Whether more is better; ``None`` for classes.
+        is_differentiable: Always ``True``; see ``grad`` of :meth:`forward`.
+
+    Example:
+        >>> import numpy as np, perceptmetrics as pm
+        >>> metric = pm.create_metric("memorability")            # doctest: +SKIP
+        >>> metric([np.zeros((300, 400, 3), np.uint8)]).shape    # doctest: +SKIP
+        torch.Size([1])
+    """
+
+    is_differentiable = True
+
+    def __init__(
+        self,
+        model: PerceptualModel,
+        config: AdapterConfig,
+        card: MetricCard,
+        *,
+        dataset: str | None = None,
+        crops: int | None = None,
+        seed: int = DEFAULT_SEED,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise OptionError(f"batch_size is {batch_size}, expected at least 1")
+        model.head(dataset)  # refuses an unknown one now, not at the first image
+        self.model = model
+        self.config = config
+        self.card = card
+        self.dataset = dataset
+        self.view = _with_crops(config.view, crops)
+        self.seed = seed
+        self.batch_size = batch_size
+        fold(model.encoder)
+        self.requires_grad_(False)
+        self.eval()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in index order, or names of the scores."""
+        return self.config.outputs
+
+    @property
+    def higher_is_better(self) -> bool | None:
+        """``None`` for classes."""
+        return None if self.config.kind == "classification" else True
+
+    def train(self, mode: bool = True) -> Metric:
+        """Does nothing: a metric has no training mode."""
+        return super().train(False)
+
+    def forward(
+        self, images: ImageInput | Iterable[ImageInput], *, grad: bool = False
+    ) -> Tensor:
+        """Judges one image or many.
+
+        Args:
+            images: A path, bytes, file object, PIL image, array or tensor, or an iterable of any
+                of these, in mixed sizes; a tensor may be a batch (N, 3, H, W).
+            grad: Keep gradients with respect to ``images``, which must then be a float tensor
+                (3, H, W) or (N, 3, H, W) in [0, 1]. The image is resized by torch, unrounded,
+                so scores differ from the usual path by what rounding to 256 levels does.
+
+        Returns:
+            float32 on the CPU (on the metric's device with ``grad``): (N,) for one score,
+            (N, outputs) for several, (N, classes) probabilities for a classification.
+
+        Raises:
+            ImageError: An image cannot be used; the text names it.
+            OptionError: ``grad`` with something else than a float tensor.
+        """
+        if grad:
+            scores = self._differentiable(images)
+        else:
+            with torch.no_grad():
+                scores = mean_over_cuts(
+                    self.model,
+                    (load_image(item, name=name) for name, item in iterate_images(images)),
+                    self.view,
+                    classification=self.config.kind == "classification",
+                    dataset=self.dataset,
+                    seed=self.seed,
+                    batch_size=self.batch_size,
+                )
+        return scores[:, 0] if len(self.labels) == 1 else scores
+
+    def grouped(self, probabilities: Tensor, grouping: str = "polarity") -> dict[str, Tensor]:
+        """A coarser view of class probabilities: sums over groups of classes (section 4.3).
+
+        Args:
+            probabilities: (N, classes), as a call gave them.
+            grouping: For emotions ``polarity``: positive and negative.
+
+        Returns:
+            Group name to (N,) probabilities.
+
+        Raises:
+            UnknownNameError: This metric has no such grouping.
+        """
+        if grouping not in self.config.groupings:
+            raise unknown_name(f"grouping of {self.card.name}", grouping, self.config.groupings)
+        return {
+            group: sum(
+                (probabilities[:, self.labels.index(label)] for label in labels),
+                start=torch.zeros(len(probabilities)),
+            )
+            for group, labels in self.config.groupings[grouping].items()
+        }
+
+    def _differentiable(self, images: Any) -> Tensor:
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            raise OptionError(
+                "grad=True needs a float tensor (3, H, W) or (N, 3, H, W) in [0, 1], "
+                f"got {type(images).__name__}"
+            )
+        batch = images[None] if images.dim() == 3 else images
+        if batch.dim() != 4 or batch.shape[1] != 3:
+            raise ImageError(
+                "images", f"shape {tuple(images.shape)}, expected (3, H, W) or (N, 3, H, W)"
+            )
+        low, high = (float(v) for v in batch.detach().aminmax())
+        if not (low >= 0 and high <= 1):
+            raise ImageError(
+                "images", f"values from {low:g} to {high:g}, expected [0, 1]; divide by 255"
+            )
+        height, width = batch.shape[-2:]
+        plan = self.view.plan(height, width, np.random.default_rng(self.seed))
+        resized = F.interpolate(
+            batch.to(self.model.mean.device),
+            size=(plan.height, plan.width),
+            mode="bicubic",
+            antialias=True,
+        ).clamp(0, 1)
+        total: Tensor | float = 0.0
+        for cut in plan.cuts:
+            part = resized[..., cut.top : cut.top + plan.size, cut.left : cut.left + plan.size]
+            mirrored = [axis for axis, on in ((-1, cut.mirror_x), (-2, cut.mirror_y)) if on]
+            raw = self.model(part.flip(mirrored), self.dataset).float()
+            if self.config.kind == "classification":
+                total = total + raw.softmax(-1)
+            else:
+                total = total + self.model.head(self.dataset).to_rating_scale(raw)
+        return total / len(plan.cuts)  # type: ignore[return-value]
+
+    def extra_repr(self) -> str:
+        """Name, outputs and view in torch's printout."""
+        return f"{self.card.name!r}, outputs={self.labels}, view={self.view}"
+
+
+def _with_crops(view: View, crops: int | None) -> View:
+    if crops is None:
+        return view
+    if not isinstance(view, (RandomCrops, GridCrops)):
+        raise OptionError(f"crops={crops}: this metric sees {view}, which does not average crops")
+    if crops < 1:
+        raise OptionError(f"crops is {crops}, expected at least 1")
+    return replace(view, crops=crops)
+
+
+def stream(
+    metric: Metric, items: Iterable[tuple[str, ImageInput]], chunk: int
+) -> Iterator[tuple[str, Tensor | ImageError]]:
+    """Scores many images, one bad one not costing the others.
+
+    Args:
+        metric: What scores.
+        items: Names and images; taken lazily, so memory does not grow with their number.
+        chunk: Images that are scored together.
+
+    Yields:
+        For each item in order its name, and a row (outputs,) of scores or what was wrong with it.
+    """
+    waiting: list[tuple[str, Pixels | ImageError]] = []
+
+    def scored() -> Iterator[tuple[str, Tensor | ImageError]]:
+        good = [image for _, image in waiting if not isinstance(image, ImageError)]
+        rows = iter(metric(good).view(len(good), -1) if good else ())
+        for name, image in waiting:
+            yield name, image if isinstance(image, ImageError) else next(rows)
+
+    for name, item in items:
+        try:
+            waiting.append((name, load_image(item, name=name)))
+        except ImageError as error:
+            waiting.append((name, error))
+        if len(waiting) >= chunk:
+            yield from scored()
+            waiting = []
+    yield from scored()

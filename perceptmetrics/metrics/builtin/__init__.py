@@ -1,0 +1,1 @@
+"""Specifications of the metrics that come with the package."""

@@ -1,0 +1,174 @@
+"""Where plug-ins are found: our own folder of files, and entry points of installed packages.
+
+A registry maps names to values of one type. It finds them in three places, in this order:
+
+1. every module of one package of ours (``perceptmetrics/tasks/*.py``): whatever value of the
+   right type stands at the module's top level. One new file is one new plug-in.
+2. entry points of a group (``perceptmetrics.tasks``) from any installed package.
+3. :meth:`Registry.register`, for notebooks and scripts.
+
+Nothing is imported before the first look-up, and the modules that are then imported hold
+specifications only, so listing names never loads torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import pkgutil
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from perceptmetrics.errors import DuplicateNameError, PluginError, UnknownNameError
+
+
+class Named(Protocol):
+    """What a registry holds: a value that knows its own name."""
+
+    @property
+    def name(self) -> str:
+        """The name by which it is found."""
+
+
+T = TypeVar("T", bound=Named)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for a name that nothing has, with the nearest names that exist.
+
+    Example:
+        >>> str(unknown_name("metric", "memorabilty", ["iqa", "memorability"]))
+        "no metric is called 'memorabilty': did you mean 'memorability'?"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = (
+        "did you mean " + " or ".join(repr(match) for match in near) + "?"
+        if near
+        else "there are " + ", ".join(names)
+    )
+    return UnknownNameError(f"no {kind} is called {name!r}: {hint}")
+
+
+class Registry(Generic[T]):
+    """Names to plug-ins of one type.
+
+    Args:
+        kind: What one entry is called in messages: ``"task"``.
+        value_type: The class that every entry must be an instance of.
+        package: Our package whose modules hold the built-in entries.
+        group: The entry-point group of other packages' entries. Such an entry point resolves to
+            one value, or to a tuple or list of them.
+
+    Example:
+        >>> from perceptmetrics.tasks import TASKS
+        >>> "memorability" in TASKS.names()
+        True
+    """
+
+    def __init__(self, kind: str, value_type: type[T], *, package: str, group: str) -> None:
+        self.kind = kind
+        self.group = group
+        self._value_type = value_type
+        self._package = package
+        self._lock = threading.RLock()
+        self._entries: dict[str, T] = {}
+        self._origin: dict[str, str] = {}
+        self._broken: dict[str, PluginError] = {}
+        self._loaded = False
+
+    def get(self, name: str) -> T:
+        """The entry of that name.
+
+        Raises:
+            UnknownNameError: No such name; the text suggests the nearest.
+            PluginError: An installed plug-in of that name cannot be loaded.
+        """
+        self._load()
+        if name in self._entries:
+            return self._entries[name]
+        if name in self._broken:
+            raise self._broken[name]
+        raise unknown_name(self.kind, name, self._entries)
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self._load()
+        return sorted(self._entries)
+
+    def values(self) -> list[T]:
+        """All entries, sorted by name."""
+        return [self._entries[name] for name in self.names()]
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.values())
+
+    @property
+    def broken(self) -> dict[str, PluginError]:
+        """Installed plug-ins that could not be loaded, by entry-point name."""
+        self._load()
+        return dict(self._broken)
+
+    def register(self, value: T, *, origin: str = "register()") -> T:
+        """Adds an entry and returns it.
+
+        Raises:
+            PluginError: The value is not of this registry's type.
+            DuplicateNameError: The name is taken.
+        """
+        self._load()
+        self._add(value, origin)
+        return value
+
+    def _add(self, value: T, origin: str) -> None:
+        if not isinstance(value, self._value_type):
+            raise PluginError(
+                f"{origin} gives a {type(value).__name__}, but a {self.kind} plug-in must be a "
+                f"{self._value_type.__module__}.{self._value_type.__qualname__}"
+            )
+        if value.name in self._entries:
+            raise DuplicateNameError(
+                f"two {self.kind} plug-ins are called {value.name!r}: one from "
+                f"{self._origin[value.name]}, one from {origin}; rename or uninstall one of them"
+            )
+        self._entries[value.name] = value
+        self._origin[value.name] = origin
+
+    def _load(self) -> None:
+        with self._lock:
+            if self._loaded:
+                return
+            self._loaded = True
+            package = importlib.import_module(self._package)
+            for module_info in pkgutil.iter_modules(package.__path__):
+                module = importlib.import_module(f"{self._package}.{module_info.name}")
+                for value in vars(module).values():
+                    if isinstance(value, self._value_type) and value.name not in self._entries:
+                        self._add(value, module.__name__)
+            for point in importlib.metadata.entry_points(group=self.group):
+                self._load_entry_point(point)
+
+    def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> None:
+        # One broken plug-in must not take the others down: it is kept, and raised when asked for.
+        origin = f"the entry point {point.name!r} = {point.value!r} of {_distribution(point)}"
+        try:
+            loaded = point.load()
+            for value in loaded if isinstance(loaded, (tuple, list)) else (loaded,):
+                self._add(value, origin)
+        except PluginError as error:
+            self._broken[point.name] = error
+        except Exception as error:  # noqa: BLE001 - a foreign module may raise anything
+            self._broken[point.name] = PluginError(
+                f"{origin} could not be loaded ({type(error).__name__}: {error}); "
+                "update or uninstall that package"
+            )
+
+
+def _distribution(point: importlib.metadata.EntryPoint) -> str:
+    return f"package {point.dist.name}" if point.dist is not None else "an unknown package"

