@@ -12,7 +12,7 @@ from typing import Literal
 from perceptmetrics.errors import OptionError
 
 Strategy = Literal["lora", "frozen", "full"]
-"""The three arms of Table 6: low-rank pairs train, nothing of the encoder trains, all of it does."""
+"""The three arms of Table 6: low-rank pairs train, or nothing of the encoder, or all of it."""
 
 STRATEGIES: tuple[Strategy, ...] = ("lora", "frozen", "full")
 

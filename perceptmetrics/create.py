@@ -203,11 +203,18 @@ def _base_tensors(
     path: str | os.PathLike[str] | None,
     allow_other: bool,
 ) -> dict[str, torch.Tensor]:
-    from perceptmetrics.weights.base import load_base
+    from perceptmetrics.weights.base import load_base, load_base_file
+    from perceptmetrics.weights.official import load_base_by_hash
 
     config = adapter.config
     tag = config.base.partition(".")[2]
-    loaded = load_base(spec.name, spec.weights_of(tag), path=None if path is None else Path(path))
+    if path is not None:
+        loaded = load_base_file(Path(path))
+    elif any(weights.tag == tag for weights in spec.weights):
+        loaded = load_base(spec.name, spec.weights_of(tag))
+    else:
+        # Nobody can fetch these: they came inside an official file, or in a file of the user's.
+        loaded = load_base_by_hash(config.base, config.base_sha256)
     if loaded.sha256 != config.base_sha256 and not allow_other:
         raise WeightsMismatchError(
             f"{loaded.origin} holds tensors of sha256 {loaded.sha256[:16]}..., but "

@@ -18,6 +18,9 @@ class HeadSpec:
     The default is the paper's MLP: D -> 512 -> 256 -> K, each hidden layer followed by ReLU and
     dropout 0.5. Layers are called ``fc1``, ``fc2``, ..., as in the official release.
 
+    Raises:
+        OptionError: A hidden width below 1, or a dropout outside [0, 1).
+
     Example:
         >>> HeadSpec().build(in_features=768, outputs=8).fc3.out_features
         8
@@ -25,6 +28,13 @@ class HeadSpec:
 
     hidden: tuple[int, ...] = (512, 256)
     dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if any(width < 1 for width in self.hidden) or not 0 <= self.dropout < 1:
+            raise OptionError(
+                f"head with hidden widths {self.hidden} and dropout {self.dropout}: expected "
+                "widths >= 1 and 0 <= dropout < 1"
+            )
 
     def build(self, in_features: int, outputs: int, seed: int = 0) -> nn.Module:
         """A head with torch's usual initialisation, drawn by a local generator.

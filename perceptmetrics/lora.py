@@ -10,7 +10,7 @@ unmerging gives back its very bits.
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any
 
 import loralib
 import torch
@@ -45,6 +45,11 @@ class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no t
         generator: Draws A (Kaiming uniform, as loralib and peft do). B starts at zero.
     """
 
+    lora_A: nn.Parameter  # noqa: N815 - the letters of the formula, as in loralib
+    lora_B: nn.Parameter  # noqa: N815
+    merged: bool
+    _pretrained: Tensor | None
+
     def __init__(self, linear: nn.Linear, config: LoRAConfig, generator: torch.Generator) -> None:
         # On the meta device nothing is allocated and no random number is drawn.
         super().__init__(
@@ -78,8 +83,8 @@ class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no t
 
     def unmerge(self) -> None:
         """Puts the pretrained matrix back, bit for bit."""
-        if self.merged:
-            self.weight.data = cast(Tensor, self._pretrained)
+        if self._pretrained is not None:
+            self.weight.data = self._pretrained
             self._pretrained = None
             self.merged = False
 
@@ -98,6 +103,22 @@ class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no t
         low = F.linear(self.lora_dropout(x), self.lora_A)
         up = torch.block_diag(*self.lora_B.view(3, -1, self.r))
         return base + F.linear(low, up * self.scaling)
+
+    # A state dict always holds the pretrained matrix and the pairs apart. With the merged matrix
+    # in it, loading it would add the update a second time.
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self._pretrained is not None:
+            destination[f"{prefix}weight"] = self._pretrained
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        merged = self.merged
+        self.unmerge()
+        super()._load_from_state_dict(*args)
+        if merged:
+            self.merge()
 
     def folded(self) -> nn.Linear:
         """A plain layer that holds the merged matrix and nothing else."""
@@ -145,12 +166,18 @@ def load_lora(encoder: nn.Module, state: dict[str, Tensor]) -> None:
     Merged layers are merged anew, so the copy takes effect in eval mode too.
 
     Raises:
-        OptionError: Names differ from the encoder's.
+        OptionError: Names or shapes differ from the encoder's.
     """
     own = lora_state(encoder)
     if own.keys() != state.keys():
         differing = sorted(own.keys() ^ state.keys())[0]
         raise OptionError(f"LoRA tensors do not fit the encoder: {differing} is on one side only")
+    for name, tensor in own.items():
+        if state[name].shape != tensor.shape:  # copy_ would broadcast some of them
+            raise OptionError(
+                f"LoRA tensors do not fit the encoder: {name} is {tuple(state[name].shape)}, "
+                f"expected {tuple(tensor.shape)}"
+            )
     layers = [module for module in encoder.modules() if isinstance(module, LoRALinear)]
     merged = [layer for layer in layers if layer.merged]
     for layer in merged:

@@ -16,10 +16,11 @@ import pytest
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("scoring", "training"),
+    ("create",),
     ("metric",),
     ("model",),
-    ("data", "backbones", "tasks", "weights", "lora", "heads", "views"),
-    ("images", "losses", "statistics", "card"),
+    ("metrics", "data", "backbones", "tasks", "weights", "lora", "heads", "views"),
+    ("adaptation", "images", "losses", "statistics", "card"),
     ("registry",),
     ("errors",),
 )

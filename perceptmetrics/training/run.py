@@ -183,8 +183,6 @@ def train(
     )
     model.load_adapted_state(best)
     out.mkdir(parents=True, exist_ok=True)
-    if task.scale_free:
-        _fit_rating_scale(model, predict(recipe.eval_view), validation.targets)
     config = AdapterConfig(
         kind=task.kind,
         outputs=task.outputs,
@@ -204,6 +202,8 @@ def train(
         )
     model.eval()
     prediction = predict(recipe.eval_view)
+    if task.scale_free:
+        prediction = _fit_rating_scale(model, prediction, validation.targets)
     figures = {name: _figure(task, name, prediction, validation) for name in task.measures}
     adapter = Adapter(
         config,
@@ -242,10 +242,10 @@ def _set_rating_scale(model: PerceptualModel, targets: npt.NDArray[np.float64]) 
 
 def _fit_rating_scale(
     model: PerceptualModel, prediction: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]
-) -> None:
+) -> npt.NDArray[np.float64]:
     # PLCC leaves scale and offset open: a least-squares line on the validation part brings the
     # output to the ratings' unit. Ranks, and so SRCC and PLCC, do not depend on it.
-    head = model.head()
+    head, fitted = model.head(), prediction.copy()
     for output in range(targets.shape[1]):
         slope, offset = np.polyfit(prediction[:, output], targets[:, output], 1)
         if slope <= 0:
@@ -255,6 +255,8 @@ def _fit_rating_scale(
             )
         head.shift[output] = head.shift[output] * slope + offset
         head.scale[output] = head.scale[output] * slope
+        fitted[:, output] = fitted[:, output] * slope + offset
+    return fitted
 
 
 def _figure(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "perceptmetrics-adapter/1"
+METADATA_KEY = "perceptmetrics"
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,14 @@ class Adapter:
             name: tensor.detach().to("cpu", torch.float16 if half and tensor.dim() > 1 else None)
             for name, tensor in self.tensors.items()
         }
-        metadata = {
+        # One entry, because safetensors keeps several in no fixed order, and the same training
+        # must give the same file.
+        description = {
             "format": FORMAT,
-            "config": json.dumps(self.config.to_dict()),
-            "card": json.dumps(replace(self.card, sha256="").to_dict(), ensure_ascii=False),
+            "config": self.config.to_dict(),
+            "card": replace(self.card, sha256="").to_dict(),
         }
+        metadata = {METADATA_KEY: json.dumps(description, ensure_ascii=False)}
         save_tensors(tensors, path, metadata)
         return path
 
@@ -155,15 +159,15 @@ def read_card(path: Path) -> tuple[AdapterConfig, MetricCard]:
         WeightsMissingError: No such file.
         WeightsMismatchError: The file is not an adapter of ours.
     """
-    metadata = read_metadata(path)
-    if metadata.get("format") != FORMAT:
+    description = json.loads(read_metadata(path).get(METADATA_KEY, "{}"))
+    if description.get("format") != FORMAT:
         raise WeightsMismatchError(
             f"{path} is not a perceptmetrics adapter (its format is "
-            f"{metadata.get('format')!r}, expected {FORMAT!r}); convert an official checkpoint "
+            f"{description.get('format')!r}, expected {FORMAT!r}); convert an official checkpoint "
             "with 'perceptmetrics weights convert'"
         )
-    config = AdapterConfig.from_dict(json.loads(metadata["config"]))
-    card = MetricCard.from_dict(json.loads(metadata["card"]))
+    config = AdapterConfig.from_dict(description["config"])
+    card = MetricCard.from_dict(description["card"])
     return config, replace(card, sha256=sha256_of_file(path))
 
 

@@ -106,7 +106,7 @@ def load_base(
         perceptmetrics.errors.WeightsMissingError: the base weights no-such.test are not ...
     """
     if path is not None:
-        return _load_file(path, weight_map)
+        return load_base_file(path, weight_map)
     cached = cache.base_path(backbone_name, weights.tag)
     if not cached.is_file():
         if not fetch:
@@ -114,6 +114,36 @@ def load_base(
         fetch_base(backbone_name, weights)
     sha256 = _recorded_hash(backbone_name, weights)
     return LoadedBase(load_tensors(cached), sha256, str(cached))
+
+
+def load_base_file(path: Path, weight_map: WeightMap | None = None) -> LoadedBase:
+    """Load base weights from a file, whoever made it; every byte is hashed.
+
+    Args:
+        path: Safetensors, or a pickled state dict.
+        weight_map: As for :func:`load_base`.
+
+    Returns:
+        The tensors, their hash and where they came from.
+
+    Raises:
+        WeightsMissingError: There is no such file.
+        WeightsError: The file is damaged.
+
+    Example:
+        >>> load_base_file(Path("nowhere.safetensors"))
+        Traceback (most recent call last):
+        ...
+        perceptmetrics.errors.WeightsMissingError: nowhere.safetensors: no such file
+    """
+    if path.suffix == ".safetensors":
+        tensors, ours = load_tensors(path), read_metadata(path).get("format") == _FORMAT
+    else:
+        tensors, ours = load_pickle_state(path), False
+    if weight_map is not None and not ours:
+        tensors = dict(weight_map(tensors))
+    tensors = _float32(tensors)
+    return LoadedBase(tensors, sha256_of_tensors(tensors), str(path))
 
 
 def fetch_base(backbone_name: str, weights: BaseWeights, *, force: bool = False) -> Path:
@@ -260,17 +290,6 @@ def _from_source(source: WheelSource | OpenClipSource | TimmSource) -> dict[str,
     else:
         tensors = hubs.tensors_from_timm(source, download=download)
     return _float32(tensors)
-
-
-def _load_file(path: Path, weight_map: WeightMap | None) -> LoadedBase:
-    if path.suffix == ".safetensors":
-        tensors, ours = load_tensors(path), read_metadata(path).get("format") == _FORMAT
-    else:
-        tensors, ours = load_pickle_state(path), False
-    if weight_map is not None and not ours:
-        tensors = dict(weight_map(tensors))
-    tensors = _float32(tensors)
-    return LoadedBase(tensors, sha256_of_tensors(tensors), str(path))
 
 
 def _float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

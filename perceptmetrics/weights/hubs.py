@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Names under which the two libraries store a checkpoint, the safe format first.
 _OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
-_VISUAL = "visual."
 
 
 def tensors_from_open_clip(source: OpenClipSource, *, download: bool = True) -> dict[str, Tensor]:
@@ -61,8 +60,7 @@ def tensors_from_open_clip(source: OpenClipSource, *, download: bool = True) -> 
     repository, _, file = place.rpartition("/")
     names = (*_OPEN_CLIP_FILES, *([file] if file else []))
     state = _load(hub_file(repository, names, source.revision, download=download))
-    tower = {name: tensor for name, tensor in state.items() if name.startswith(_VISUAL)}
-    return dict(source.to_canonical(tower))
+    return dict(source.to_canonical(state))
 
 
 def tensors_from_timm(source: TimmSource, *, download: bool = True) -> dict[str, Tensor]:
@@ -100,8 +98,9 @@ def tensors_from_timm(source: TimmSource, *, download: bool = True) -> dict[str,
     names = (config.hf_hub_filename,) if config.hf_hub_filename else _TIMM_FILES
     file = hub_file(config.hf_hub_id, names, source.revision, download=download)
     _load(file)  # A damaged file is our error here, not a traceback out of timm.
+    # With its classifier: in a CLIP tower that is the projection.
     model = timm.create_model(
-        source.model, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(file)}
+        source.model, pretrained=True, pretrained_cfg_overlay={"file": str(file)}
     )
     return dict(source.to_canonical(model.state_dict()))
 

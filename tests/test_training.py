@@ -1,0 +1,280 @@
+"""Training: it learns, it repeats, it stops, and what it writes loads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+
+from perceptmetrics.data.batches import training_batches
+from perceptmetrics.data.manifest import Manifest, read_manifest
+from perceptmetrics.data.splits import split_by_group
+from perceptmetrics.errors import DataError, ImageError, OptionError, TrainingError
+from perceptmetrics.heads import HeadSpec
+from perceptmetrics.lora import STRATEGIES, LoRAConfig, Strategy
+from perceptmetrics.losses import plcc_loss
+from perceptmetrics.tasks import TASKS, Task
+from perceptmetrics.training.run import Recipe, Run, train
+from perceptmetrics.training.trainer import Epoch, Optimisation, fit
+from perceptmetrics.views import RandomCrops
+from perceptmetrics.weights.adapter import load_adapter
+
+RECIPE = Recipe(
+    lora=LoRAConfig(rank=4),
+    head=HeadSpec(hidden=(16,), dropout=0.1),
+    optimisation=Optimisation(epochs=6, learning_rate=3e-3),
+    batch_size=6,
+    validation_fraction=0.25,
+)
+
+
+def run_tiny(folder: Path, out: str, recipe: Recipe = RECIPE, task: Task = tiny.TASK) -> Run:
+    csv = folder / "ratings.csv"
+    if not csv.exists():
+        tiny.rated_folder(folder)
+    return train(
+        task,
+        read_manifest(csv, task),
+        folder / out,
+        backbone=tiny.BACKBONE,
+        base=tiny.base(),
+        base_name="tiny-vit.random",
+        recipe=recipe,
+        command="a test",
+    )
+
+
+def test_it_learns_what_the_ratings_say(tmp_path: Path) -> None:
+    run = run_tiny(tmp_path, "run")
+    assert run.figures["SRCC"] > 0.8
+    assert run.history[-1].loss < run.history[0].loss
+
+
+def test_the_same_run_gives_the_same_bits_whatever_the_global_generator(tmp_path: Path) -> None:
+    first = run_tiny(tmp_path, "a")
+    torch.rand(3)
+    state = torch.get_rng_state()
+    second = run_tiny(tmp_path, "b")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (tmp_path / "a" / "adapter.safetensors").read_bytes() == (
+        tmp_path / "b" / "adapter.safetensors"
+    ).read_bytes()
+    other = run_tiny(tmp_path, "c", replace(RECIPE, seed=1))
+    assert first.history == second.history != other.history
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_saved_adapter_gives_the_scores_that_were_recorded(
+    tmp_path: Path, strategy: Strategy
+) -> None:
+    from perceptmetrics.metric import Metric
+    from perceptmetrics.model import build_model
+
+    run_tiny(tmp_path, "run", replace(RECIPE, strategy=strategy, half=True))
+    adapter = load_adapter(tmp_path / "run" / "adapter.safetensors")
+    model = build_model(
+        tiny.BACKBONE,
+        tiny.base().tensors,
+        outputs=1,
+        head=adapter.config.head,
+        strategy=adapter.config.strategy,
+        lora=adapter.config.lora,
+    )
+    model.load_adapted_state(adapter.tensors)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    images = [tmp_path / name for name in record["validation_images"]]
+    scores = Metric(model, adapter.config, adapter.card)(images)
+    np.testing.assert_allclose(
+        scores.numpy(), np.ravel(record["validation_prediction"]), rtol=0, atol=1e-5
+    )
+
+
+def test_plcc_training_ends_in_the_unit_of_the_ratings(tmp_path: Path) -> None:
+    task = replace(tiny.TASK, loss=plcc_loss, scale_free=True)
+    run = run_tiny(tmp_path, "run", task=task)
+    record = json.loads((run.folder / "run.json").read_text())
+    error = np.ravel(record["validation_prediction"]) - np.ravel(record["validation_target"])
+    assert np.abs(error).mean() < 0.25
+    assert error.mean() == pytest.approx(0, abs=1e-6)  # a least-squares line leaves none
+
+
+def test_classes_are_learned(tmp_path: Path) -> None:
+    csv = tiny.rated_folder(tmp_path)
+    rows = [line.split(",") for line in csv.read_text().splitlines()[1:]]
+    labels = [f"{image},{'light' if float(score) > 0.5 else 'dark'}" for image, score in rows]
+    csv.write_text("\n".join(["image,label", *labels]))
+    from perceptmetrics.losses import cross_entropy_loss
+    from perceptmetrics.statistics import accuracy
+
+    task = replace(tiny.CLASSES, loss=cross_entropy_loss, measures={"accuracy": accuracy})
+    assert run_tiny(tmp_path, "run", task=task).figures["accuracy"] >= 0.8
+
+
+def test_a_run_folder_says_how_to_repeat_it(tmp_path: Path) -> None:
+    run = run_tiny(tmp_path, "run")
+    record = json.loads((run.folder / "run.json").read_text())
+    assert record["recipe"]["lora"] == {"rank": 4, "alpha": 8, "dropout": 0.1}
+    assert record["recipe"]["train_view"] == tiny.VIEW.to_dict()
+    assert record["base"]["sha256"] == tiny.base().sha256
+    assert len(record["data"]["sha256"]) == 64
+    assert len(record["history"]) == len(run.history)
+    assert set(record["versions"]) == {"torch", "numpy", "pillow", "loralib"}
+    card = run.adapter.card
+    assert card.base_sha256 == tiny.base().sha256
+    assert card.validation[0].measure == "SRCC"
+    assert card.validation[0].low <= card.validation[0].value <= card.validation[0].high
+
+
+def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:
+    run_tiny(tmp_path, "run", replace(RECIPE, optimisation=Optimisation(epochs=1)))
+    with pytest.raises(TrainingError, match="finished run already"):
+        run_tiny(tmp_path, "run")
+
+
+def test_constant_ratings_are_refused(tmp_path: Path) -> None:
+    csv = tiny.rated_folder(tmp_path)
+    lines = csv.read_text().splitlines()
+    csv.write_text("\n".join([lines[0], *(line.split(",")[0] + ",0.5" for line in lines[1:])]))
+    with pytest.raises(DataError, match="ratings of an output are equal"):
+        run_tiny(tmp_path, "run")
+
+
+def scripted(scores: list[float], how: Optimisation) -> tuple[list[Epoch], dict[str, Tensor]]:
+    model = nn.Linear(1, 1, bias=False)
+    given = iter(scores)
+    return fit(
+        model,
+        lambda: dict(model.state_dict()),
+        lambda prediction, target: (prediction - target).square().mean(),
+        lambda epoch: [(torch.ones(2, 1), torch.full((2, 1), 5.0))],
+        1,
+        lambda: next(given),
+        how,
+    )
+
+
+def test_training_stops_when_patience_is_at_its_end() -> None:
+    history, _ = scripted([0.1, 0.5, 0.4, 0.5, 0.3, 0.9], Optimisation(patience=3))
+    assert [epoch.number for epoch in history] == [1, 2, 3, 4, 5]
+
+
+def test_the_best_epoch_is_kept_not_the_last() -> None:
+    torch.manual_seed(0)
+    _, one = scripted([1.0], Optimisation(epochs=1))
+    torch.manual_seed(0)
+    _, best = scripted([1.0, 0.2, 0.3], Optimisation(epochs=3))
+    assert torch.equal(best["weight"], one["weight"])
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run() -> None:
+    model = nn.Linear(1, 1)
+    with pytest.raises(TrainingError, match="loss is nan in epoch 1"):
+        fit(
+            model,
+            lambda: {},
+            lambda prediction, target: prediction.mean() * float("nan"),
+            lambda epoch: [(torch.ones(2, 1), torch.ones(2, 1))],
+            1,
+            lambda: 0.0,
+            Optimisation(),
+        )
+
+
+def test_a_validation_score_that_is_not_a_number_stops_the_run() -> None:
+    with pytest.raises(TrainingError, match="not a number"):
+        scripted([float("nan")], Optimisation())
+
+
+def test_impossible_numbers_are_refused() -> None:
+    with pytest.raises(OptionError, match="must be above zero"):
+        Optimisation(epochs=0)
+
+
+def manifest(tmp_path: Path) -> Manifest:
+    return read_manifest(tiny.rated_folder(tmp_path), tiny.TASK)
+
+
+def test_threads_do_not_change_a_batch_and_every_replica_is_cut_anew(tmp_path: Path) -> None:
+    data = manifest(tmp_path)
+    targets = torch.arange(len(data)).float()[:, None]
+    view = RandomCrops(32, 40, 1, flip_x=True)
+
+    def epoch(number: int, threads: int) -> list[tuple[Tensor, Tensor]]:
+        return list(
+            training_batches(
+                data, targets, view, batch_size=7, replicas=2, seed=3, epoch=number, threads=threads
+            )
+        )
+
+    one, four = epoch(0, 1), epoch(0, 4)
+    assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(one, four, strict=True))
+    seen = torch.cat([target[:, 0] for _, target in one]).long()
+    assert torch.bincount(seen).tolist() == [2] * len(data)
+    cuts = torch.cat([cut for cut, _ in one])
+    first, second = (cuts[i] for i in torch.nonzero(seen == 5)[:, 0])
+    assert not torch.equal(first, second)
+    assert not torch.equal(epoch(1, 1)[0][0], one[0][0])
+
+
+def test_a_split_keeps_groups_whole_and_ignores_the_order_of_rows() -> None:
+    groups = [f"ref{i % 7}" for i in range(70)]
+    first, second = split_by_group(groups, 0.3, seed=0)
+    assert {groups[i] for i in first}.isdisjoint(groups[i] for i in second)
+    assert len({groups[i] for i in second}) == 2
+    shuffled = sorted(groups)
+    _, again = split_by_group(shuffled, 0.3, seed=0)
+    assert {groups[i] for i in second} == {shuffled[i] for i in again}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no rows"),
+        ("file_of,score\na.png,1", "has no image column"),
+        ("image,value\n00.png,1", "has no target column: looked for brightness or score"),
+        ("image,score\nnone.png,1", "line 2: there is no image"),
+        ("image,score\n00.png,high", "line 2: score is 'high', expected a finite number"),
+        ("image,score\n00.png,nan", "expected a finite number"),
+        ("image,score\n00.png", "line 2: expected 2 columns"),
+    ],
+)
+def test_a_bad_manifest_names_the_line(tmp_path: Path, text: str, message: str) -> None:
+    tiny.rated_folder(tmp_path)
+    (tmp_path / "bad.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_manifest(tmp_path / "bad.csv", tiny.TASK)
+
+
+def test_a_label_outside_the_task_is_named(tmp_path: Path) -> None:
+    tiny.rated_folder(tmp_path)
+    (tmp_path / "emotions.csv").write_text("image,label\n00.png,awe\n01.png,7\n02.png,hunger")
+    with pytest.raises(DataError, match="line 4: label 'hunger' is none of task 'emotion'"):
+        read_manifest(tmp_path / "emotions.csv", TASKS.get("emotion"))
+
+
+def test_semicolons_and_other_column_names_are_read(tmp_path: Path) -> None:
+    tiny.rated_folder(tmp_path)
+    (tmp_path / "b.csv").write_text("photo;ref;how much\n00.png;r;1.5\n01.png;r;2")
+    data = read_manifest(
+        tmp_path / "b.csv",
+        tiny.TASK,
+        image_column="photo",
+        target_columns=["how much"],
+        group_column="ref",
+    )
+    assert data.targets.tolist() == [[1.5], [2.0]]
+    assert data.groups == ("r", "r")
+
+
+def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
+    csv = tiny.rated_folder(tmp_path)
+    (tmp_path / "07.png").write_bytes(b"broken")
+    with pytest.raises(ImageError, match=r"07\.png"):
+        run_tiny(tmp_path, "run")
+    assert csv.exists()
