@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perceptmetrics.backbones import BACKBONES, Backbone
-from perceptmetrics.errors import OptionError, UnknownNameError, WeightsError, WeightsMismatchError
+from perceptmetrics.errors import (
+    OptionError,
+    UnknownNameError,
+    WeightsError,
+    WeightsMismatchError,
+    WeightsMissingError,
+)
 from perceptmetrics.metrics import METRICS, EmbeddedAdapter, MetricSpec, OfficialCheckpoint
 from perceptmetrics.registry import unknown_name
 from perceptmetrics.tasks import TASKS
@@ -194,7 +200,66 @@ def _adapter_file(path: Path) -> Path:
 
 
 def _official(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
-    raise NotImplementedError  # written with weights/official.py
+    """The converted checkpoint of the paper's authors: from the cache, or fetched and converted."""
+    from perceptmetrics.weights import cache
+    from perceptmetrics.weights.adapter import load_adapter
+    from perceptmetrics.weights.digest import sha256_of_file
+    from perceptmetrics.weights.hubs import hub_file
+
+    converted = cache.cache_folder() / "adapters" / f"{spec.name}.safetensors"
+    if converted.is_file():
+        return load_adapter(converted)
+    try:
+        path = hub_file(
+            source.repo, (source.file,), source.revision, download=not cache.is_offline()
+        )
+    except WeightsError as error:
+        works = ", ".join(s.name for s in METRICS if isinstance(s.adapter, EmbeddedAdapter))
+        raise WeightsMissingError(
+            f"the weights of {spec.name} are not on this machine: {converted} does not exist, and "
+            f"{error}. With {source.file} at hand, run 'perceptmetrics weights convert "
+            f"{source.file} --task {spec.task} -o {converted}'. These metrics work without it: "
+            f"{works}"
+        ) from error
+    if source.sha256 is not None and sha256_of_file(path) != source.sha256:
+        raise WeightsMismatchError(
+            f"{path} is not the {source.file} that this version knows (sha256 differs); convert "
+            "it with 'perceptmetrics weights convert' if you trust it"
+        )
+    cache.writable_folder(converted.parent)
+    return convert_checkpoint(spec.name, path, converted)
+
+
+def convert_checkpoint(name: str, path: Path, out: Path) -> Adapter:
+    """Converts an official checkpoint into the adapter of a named metric.
+
+    Args:
+        name: ``perceptclip-iqa``, or another metric that comes from an official checkpoint.
+        path: The checkpoint.
+        out: The adapter file to write; the encoder inside goes into the cache, once.
+
+    Raises:
+        OptionError: That metric does not come from an official checkpoint.
+        WeightsError: The file is not such a checkpoint; the offending tensors are named.
+    """
+    from perceptmetrics.weights.official import convert_official
+
+    spec = find_spec(name)
+    source = spec.adapter
+    if not isinstance(source, OfficialCheckpoint):
+        raise OptionError(f"{name!r} does not come from an official checkpoint")
+    task = TASKS.get(spec.task)
+    return convert_official(
+        path,
+        BACKBONES.get(source.card.backbone),
+        card=source.card,
+        view=source.view,
+        kind=task.kind,
+        outputs=source.card.outputs,
+        groupings=task.groupings,
+        rescale=source.rescale,
+        out=out,
+    )
 
 
 def _base_tensors(
@@ -203,13 +268,14 @@ def _base_tensors(
     path: str | os.PathLike[str] | None,
     allow_other: bool,
 ) -> dict[str, torch.Tensor]:
+    from perceptmetrics.backbones.weight_maps import canonical
     from perceptmetrics.weights.base import load_base, load_base_file
     from perceptmetrics.weights.official import load_base_by_hash
 
     config = adapter.config
     tag = config.base.partition(".")[2]
     if path is not None:
-        loaded = load_base_file(Path(path))
+        loaded = load_base_file(Path(path), canonical)
     elif any(weights.tag == tag for weights in spec.weights):
         loaded = load_base(spec.name, spec.weights_of(tag))
     else:
@@ -218,7 +284,8 @@ def _base_tensors(
     if loaded.sha256 != config.base_sha256 and not allow_other:
         raise WeightsMismatchError(
             f"{loaded.origin} holds tensors of sha256 {loaded.sha256[:16]}..., but "
-            f"{adapter.card.name!r} was trained on {config.base} with {config.base_sha256[:16]}...; "
-            "scores would change: pass allow_other_base=True if you want that"
+            f"{adapter.card.name!r} was trained on {config.base} with "
+            f"{config.base_sha256[:16]}...; scores would change: pass allow_other_base=True if you "
+            "want that"
         )
     return loaded.tensors

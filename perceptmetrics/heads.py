@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from perceptmetrics.errors import OptionError
@@ -53,7 +54,7 @@ class HeadSpec:
         generator = torch.Generator().manual_seed(seed)
         head = nn.Sequential()
         widths = [in_features, *self.hidden, outputs]
-        for index, (fan_in, fan_out) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+        for index, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
             layer = nn.Linear(fan_in, fan_out, device="meta").to_empty(device="cpu")
             bound = fan_in**-0.5  # what nn.Linear's own initialisation comes to
             for parameter in layer.parameters():

@@ -99,8 +99,8 @@ class Metric(nn.Module):
 
     Example:
         >>> import numpy as np, perceptmetrics as pm
-        >>> metric = pm.create_metric("memorability")            # doctest: +SKIP
-        >>> metric([np.zeros((300, 400, 3), np.uint8)]).shape    # doctest: +SKIP
+        >>> metric = pm.create_metric("memorability")  # doctest: +SKIP
+        >>> metric([np.zeros((300, 400, 3), np.uint8)]).shape  # doctest: +SKIP
         torch.Size([1])
     """
 
@@ -146,9 +146,7 @@ class Metric(nn.Module):
         """Does nothing: a metric has no training mode."""
         return super().train(False)
 
-    def forward(
-        self, images: ImageInput | Iterable[ImageInput], *, grad: bool = False
-    ) -> Tensor:
+    def forward(self, images: ImageInput | Iterable[ImageInput], *, grad: bool = False) -> Tensor:
         """Judges one image or many.
 
         Args:

@@ -1,8 +1,9 @@
-"""The model of the paper: one encoder (with LoRA), one head for each dataset (sections 3.1, 3.2)."""
+"""The model of the paper: one encoder with LoRA, a head for each dataset (sections 3.1, 3.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -92,9 +93,7 @@ class PerceptualModel(nn.Module):
         name = next(iter(self.heads)) if dataset is None else dataset
         if name not in self.heads:
             raise unknown_name("head", name, self.heads)
-        head = self.heads[name]
-        assert isinstance(head, OutputHead)  # for the type checker: we put them there
-        return head
+        return cast(OutputHead, self.heads[name])
 
     def forward(self, pixels: Tensor, dataset: str | None = None) -> Tensor:
         """Standardised scores or logits.
@@ -110,11 +109,11 @@ class PerceptualModel(nn.Module):
 
     def adapted_state(self) -> dict[str, Tensor]:
         """What an adapter holds: LoRA pairs (or the whole encoder, if all of it trained), heads."""
-        encoder = {
-            "lora": lambda: lora_state(self.encoder),
-            "frozen": dict[str, Tensor],
-            "full": self.encoder.state_dict,
-        }[self.strategy]()
+        encoder: dict[str, Tensor] = {}
+        if self.strategy == "lora":
+            encoder = lora_state(self.encoder)
+        elif self.strategy == "full":
+            encoder = self.encoder.state_dict()
         state = {f"encoder.{name}": tensor for name, tensor in encoder.items()}
         return {**state, **{f"heads.{n}": t for n, t in self.heads.state_dict().items()}}
 

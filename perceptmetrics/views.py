@@ -154,9 +154,13 @@ class RandomCrops(View):
         """``crops``."""
         return self.crops
 
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width before cutting."""
+        return short_side_to(self.resize_to, height, width)
+
     def plan(self, height: int, width: int, generator: np.random.Generator) -> Plan:
         """Uniform over all places, and over mirrorings where they are on."""
-        height, width = short_side_to(self.resize_to, height, width)
+        height, width = self.resized(height, width)
         tops = generator.integers(0, height - self.size, self.crops, endpoint=True)
         lefts = generator.integers(0, width - self.size, self.crops, endpoint=True)
         mirrors = generator.random((self.crops, 2)) < 0.5
@@ -165,6 +169,25 @@ class RandomCrops(View):
             for top, left, (mx, my) in zip(tops, lefts, mirrors, strict=True)
         )
         return Plan(height, width, self.size, cuts)
+
+
+@dataclass(frozen=True)
+class StretchedCrops(RandomCrops):
+    """Random crops of an image squeezed to ``resize_to * 4 / 3`` high and ``resize_to`` wide.
+
+    The ratio is not kept: this is what a copy of the official model in the wild does to every
+    image, by taking torchvision's (height, width) for (width, height). Offered for comparison.
+
+    Example:
+        >>> StretchedCrops().plan(600, 900, np.random.default_rng(0)).height
+        512
+    """
+
+    kind: ClassVar[str] = "stretched_crops"
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """The same whatever the image."""
+        return self.resize_to * 4 // 3, self.resize_to
 
 
 @dataclass(frozen=True)
@@ -241,7 +264,13 @@ class RandomResizedCrop(View):
         return part[None]
 
 
-VIEWS: tuple[type[View], ...] = (CentreCrop, RandomCrops, GridCrops, RandomResizedCrop)
+VIEWS: tuple[type[View], ...] = (
+    CentreCrop,
+    RandomCrops,
+    StretchedCrops,
+    GridCrops,
+    RandomResizedCrop,
+)
 
 
 def view_from_dict(data: dict[str, Any]) -> View:

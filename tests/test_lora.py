@@ -42,7 +42,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def relative(ours: Tensor, theirs: Tensor) -> float:
-    return float((ours - theirs).abs().max() / theirs.abs().max())
+    return float((ours - theirs).detach().abs().max() / theirs.detach().abs().max())
 
 
 def awaken(module: nn.Module) -> None:
@@ -64,7 +64,7 @@ def layer(rank: int = 4, alpha: float = 8, dropout: float = 0.0, width: int = 16
 
 
 def adapted(seed: int = 0) -> VisionTransformer:
-    encoder = random_encoder(SPEC)
+    encoder = random_encoder(SPEC).train()
     inject(encoder, LoRAConfig(rank=4, dropout=0.0), seed)
     awaken(encoder)
     return encoder.eval()
@@ -150,7 +150,8 @@ def test_equals_loralibs_own_layer_in_training_and_in_eval() -> None:
     theirs.load_state_dict(ours.state_dict())
     x = noise(5, 16, seed=9)
     for mode in (True, False):
-        torch.testing.assert_close(ours.train(mode)(x), theirs.train(mode)(x))
+        theirs.train(mode)  # which returns None
+        torch.testing.assert_close(ours.train(mode)(x), theirs(x))
 
 
 @given(
@@ -349,7 +350,7 @@ def test_counts_at_vit_l14_are_the_papers() -> None:
     assert parameter_count(encoder) == 24 * 3 * 2 * 16 * 1024 == 2_359_296
     assert parameter_count(head) == 525_313
     assert parameter_count(encoder) + parameter_count(head) == 2_884_609
-    assert parameter_count(encoder, trainable=False) == 303_966_208 + 768 * 1024 + 2_359_296
+    assert parameter_count(encoder, trainable=False) == 303_966_208 + 2_359_296
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perceptmetrics.errors import ImageError, OptionError, UnknownNameError
+from perceptmetrics.images import ImageInput
 from perceptmetrics.metric import stream
 from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops
 
@@ -71,7 +72,7 @@ def test_train_does_not_change_scores() -> None:
 
 
 def test_the_global_generators_are_left_alone() -> None:
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[union-attr,index] # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index] # noqa: NPY002
     tiny.metric(view=CROPS)(IMAGES)
     assert torch.equal(torch.get_rng_state(), torch_state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # type: ignore[index] # noqa: NPY002
@@ -152,11 +153,12 @@ def test_a_bad_image_is_named() -> None:
 
 def test_a_stream_names_the_bad_and_scores_the_rest() -> None:
     metric = tiny.metric()
-    items = [("a", IMAGES[0]), ("b", b"broken"), ("c", IMAGES[1])]
+    items: list[tuple[str, ImageInput]] = [("a", IMAGES[0]), ("b", b"broken"), ("c", IMAGES[1])]
     results = dict(stream(metric, items, chunk=2))
     assert isinstance(results["b"], ImageError)
     assert results["b"].item == "b"
-    torch.testing.assert_close(torch.stack([results["a"], results["c"]])[:, 0], metric(IMAGES[:2]))
+    scores = [row for row in results.values() if isinstance(row, torch.Tensor)]
+    torch.testing.assert_close(torch.stack(scores)[:, 0], metric(IMAGES[:2]))
 
 
 def test_memory_does_not_grow_over_a_thousand_calls() -> None:
@@ -179,5 +181,5 @@ def test_memory_does_not_grow_over_a_thousand_calls() -> None:
 
 
 def test_an_empty_list_is_an_error() -> None:
-    with pytest.raises(ImageError, match="empty|no image"):
+    with pytest.raises(ImageError, match="give at least one image"):
         tiny.metric()([])

@@ -12,7 +12,7 @@ from perceptmetrics.heads import HeadSpec
 from perceptmetrics.lora import STRATEGIES, Strategy, parameter_count
 from perceptmetrics.model import build_model
 
-PIXELS = torch.from_numpy(tiny.photograph(32, 32)).permute(2, 0, 1)[None]
+PIXELS = torch.from_numpy(tiny.photograph(32, 32).copy()).permute(2, 0, 1)[None]
 
 
 def test_uint8_and_float_pixels_are_normalised_alike() -> None:
@@ -36,9 +36,7 @@ def test_an_adapted_state_rebuilds_the_model(strategy: Strategy) -> None:
 
 def test_training_in_full_leaves_the_base_tensors_alone() -> None:
     base = tiny.base().tensors
-    model = build_model(
-        tiny.BACKBONE, base, outputs=1, head=HeadSpec(hidden=()), strategy="full"
-    )
+    model = build_model(tiny.BACKBONE, base, outputs=1, head=HeadSpec(hidden=()), strategy="full")
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.zero_()
@@ -75,10 +73,10 @@ def test_weights_of_another_backbone_are_refused_by_name() -> None:
 def test_an_adapter_with_a_missing_or_extra_tensor_is_refused_by_name() -> None:
     model = tiny.model()
     state = model.adapted_state()
-    with pytest.raises(WeightsMismatchError, match="stranger is \\(1,\\), expected nothing"):
+    with pytest.raises(WeightsMismatchError, match=r"stranger is \(1,\), expected nothing"):
         model.load_adapted_state({**state, "stranger": torch.ones(1)})
     state.pop("heads.default.scale")
-    with pytest.raises(WeightsMismatchError, match="heads.default.scale is nothing"):
+    with pytest.raises(WeightsMismatchError, match=r"heads\.default\.scale is nothing"):
         model.load_adapted_state(state)
 
 

@@ -20,7 +20,8 @@ from perceptmetrics.heads import HeadSpec
 from perceptmetrics.lora import STRATEGIES, LoRAConfig, Strategy
 from perceptmetrics.losses import plcc_loss
 from perceptmetrics.tasks import TASKS, Task
-from perceptmetrics.training.run import Recipe, Run, train
+from perceptmetrics.training.recipe import Recipe
+from perceptmetrics.training.run import Run, train
 from perceptmetrics.training.trainer import Epoch, Optimisation, fit
 from perceptmetrics.views import RandomCrops
 from perceptmetrics.weights.adapter import load_adapter
@@ -177,7 +178,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run() -> None:
     with pytest.raises(TrainingError, match="loss is nan in epoch 1"):
         fit(
             model,
-            lambda: {},
+            dict,
             lambda prediction, target: prediction.mean() * float("nan"),
             lambda epoch: [(torch.ones(2, 1), torch.ones(2, 1))],
             1,
@@ -213,7 +214,9 @@ def test_threads_do_not_change_a_batch_and_every_replica_is_cut_anew(tmp_path: P
         )
 
     one, four = epoch(0, 1), epoch(0, 4)
-    assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(one, four, strict=True))
+    for (cuts, wanted), (same_cuts, same_wanted) in zip(one, four, strict=True):
+        assert torch.equal(cuts, same_cuts)
+        assert torch.equal(wanted, same_wanted)
     seen = torch.cat([target[:, 0] for _, target in one]).long()
     assert torch.bincount(seen).tolist() == [2] * len(data)
     cuts = torch.cat([cut for cut, _ in one])

@@ -37,9 +37,13 @@ def test_the_centre_crop_is_torchvisions_on_pillow(size: tuple[int, int]) -> Non
 
 @given(SIZES, SIZES)
 def test_the_short_side_rule_is_torchvisions(height: int, width: int) -> None:
-    expected = v2.functional.resize(
-        v2.functional.to_image(np.zeros((1, 1, 3), np.uint8)).expand(3, height, width), [64]
-    ).shape[-2:] if max(height, width) / min(height, width) < 20 else None
+    expected = (
+        v2.functional.resize(
+            v2.functional.to_image(np.zeros((1, 1, 3), np.uint8)).expand(3, height, width), [64]
+        ).shape[-2:]
+        if max(height, width) / min(height, width) < 20
+        else None
+    )
     ours = short_side_to(64, height, width)
     assert min(ours) == 64
     if expected is not None:
@@ -70,8 +74,10 @@ def test_a_grid_stays_inside_and_touches_opposite_edges(h: int, w: int, crops: i
     plan = GridCrops(32, 48, crops).plan(h, w, np.random.default_rng(0))
     assert len(plan.cuts) == crops
     assert all(0 <= c.top <= plan.height - 32 and 0 <= c.left <= plan.width - 32 for c in plan.cuts)
-    for ends, slack in (([c.top for c in plan.cuts], plan.height - 32),
-                        ([c.left for c in plan.cuts], plan.width - 32)):
+    for ends, slack in (
+        ([c.top for c in plan.cuts], plan.height - 32),
+        ([c.left for c in plan.cuts], plan.width - 32),
+    ):
         assert min(ends) + max(ends) == pytest.approx(slack, abs=1)
 
 

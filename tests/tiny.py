@@ -14,8 +14,8 @@ from perceptmetrics.backbones.base import Backbone
 from perceptmetrics.backbones.vit import random_encoder
 from perceptmetrics.card import MetricCard
 from perceptmetrics.heads import HeadSpec
-from perceptmetrics.losses import mse_loss
 from perceptmetrics.lora import LoRAConfig, Strategy
+from perceptmetrics.losses import mse_loss
 from perceptmetrics.metric import Metric
 from perceptmetrics.model import PerceptualModel, build_model
 from perceptmetrics.statistics import plcc, srcc
@@ -103,9 +103,7 @@ def metric(
         groupings={"halves": {"first": outputs[:1], "rest": outputs[1:]}} if outputs[1:] else {},
     )
     card = MetricCard(name="tiny", task="brightness", outputs=outputs)
-    return Metric(
-        model(len(outputs)), config, card, crops=crops, seed=seed, batch_size=batch_size
-    )
+    return Metric(model(len(outputs)), config, card, crops=crops, seed=seed, batch_size=batch_size)
 
 
 def photograph(height: int, width: int, seed: int = 0) -> npt.NDArray[np.uint8]:

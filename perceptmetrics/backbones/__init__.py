@@ -10,7 +10,10 @@ from perceptmetrics.backbones.base import Backbone
 from perceptmetrics.registry import Registry, unknown_name
 
 BACKBONES: Registry[Backbone] = Registry(
-    "backbone", Backbone, package="perceptmetrics.backbones.families", group="perceptmetrics.backbones"
+    "backbone",
+    Backbone,
+    package="perceptmetrics.backbones.families",
+    group="perceptmetrics.backbones",
 )
 
 

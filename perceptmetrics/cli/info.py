@@ -162,7 +162,7 @@ def _items(value: Any) -> list[str]:
     """What stands on lines of its own."""
     if isinstance(value, dict):
         return [f"{name}: {_plain(inner)}" for name, inner in value.items()]
-    if isinstance(value, list) and any(" " in item for item in value):
+    if isinstance(value, list) and any(": " in item for item in value):
         return value
     return [] if value in ("", None, []) else [_plain(value)]
 

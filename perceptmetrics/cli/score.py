@@ -123,7 +123,7 @@ def score(
     form = format_for(output, format_name)
     if null and "-" not in images:
         raise OptionError("--null is about standard input: give - as the image")
-    listed = read_paths(click.get_binary_stream("stdin"), null=null)
+    listed = read_paths(sys.stdin.buffer, null=null)
     found: Iterator[str | ImageError] = chain.from_iterable(
         find_images(listed, globs=False) if argument == "-" else find_images([argument])
         for argument in images

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from perceptmetrics.errors import OptionError, TrainingError
+from perceptmetrics.errors import OptionError
 
 if TYPE_CHECKING:
     from perceptmetrics.adaptation import Strategy
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from perceptmetrics.training.trainer import Epoch, Schedule
     from perceptmetrics.weights.base import LoadedBase
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _POSITIVE = click.IntRange(min=1)
 
 
-def _option(*names: str, **settings: Any) -> Any:
+def _option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     """An option whose default is shown. Defaults are the Recipe's; a test compares them."""
     return click.option(*names, show_default="default" in settings, **settings)
 
@@ -138,7 +140,7 @@ def train(
     DATA has a header line and one line an image: image,score or image,label, or a column for each
     output of the task. Defaults are the paper's. The run folder gets adapter.safetensors, which
     'score --metric' and create_metric take, and run.json, which holds what repeats the run. They
-    are written at the end: an interrupted run leaves nothing.
+    are written at the end: an interrupted run leaves an empty folder.
     """
     from perceptmetrics.backbones import find_backbone
     from perceptmetrics.data.manifest import read_manifest
@@ -158,7 +160,6 @@ def train(
         target_columns=target_columns,
         group_column=group_column,
     )
-    _make_folder(out)
     _check_device(device)
 
     from perceptmetrics.adaptation import LoRAConfig
@@ -186,6 +187,7 @@ def train(
         half=half,
     )
     loaded, base_name = _base(backbone, tag, base)
+    _make_folder(out)
     _say_split(rated, recipe, base_name)
     run = _train(
         task,
@@ -280,22 +282,19 @@ def _train(
         )
         return bar
 
-    try:
-        return run_training(
-            task,
-            rated,
-            out,
-            backbone=backbone,
-            base=base,
-            base_name=base_name,
-            recipe=recipe,
-            device=device,
-            command=command,
-            report=report,
-            progress=wrap,
-        )
-    except OSError as error:
-        raise TrainingError(f"the run could not be written to {out}: {error}") from error
+    return run_training(
+        task,
+        rated,
+        out,
+        backbone=backbone,
+        base=base,
+        base_name=base_name,
+        recipe=recipe,
+        device=device,
+        command=command,
+        report=report,
+        progress=wrap,
+    )
 
 
 def _summary(run: Run, task: Task) -> None:

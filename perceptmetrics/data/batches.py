@@ -52,7 +52,8 @@ def training_batches(
     def load(item: int) -> Pixels:
         index, replica = (int(number) for number in items[item])
         generator = np.random.default_rng([seed, epoch, index, replica])
-        return view.cut(load_image(manifest.images[index]), generator)[0]
+        cut: Pixels = view.cut(load_image(manifest.images[index]), generator)[0]
+        return cut
 
     chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     chunks = [chunk for chunk in chunks if len(chunk) > 1 or len(chunks) == 1]

@@ -69,7 +69,9 @@ def read_manifest(
             name, or ``score``, ``mos``, ``rating``; with several, the columns of its outputs'
             names. A classification task reads ``label``: one of the task's labels, or its index.
         images: The folder that image paths are relative to; the CSV's own when ``None``.
-        image_column, target_columns, group_column: Columns under other names.
+        image_column: The column of image paths, where it has another name.
+        target_columns: The columns of the targets, in the order of the task's outputs.
+        group_column: What must stay on one side of a split, such as the reference image.
 
     Raises:
         DataError: A column, a file or a value is missing or cannot be read; the row is named.

@@ -12,9 +12,7 @@ from perceptmetrics.errors import DataError
 Indices = npt.NDArray[np.int64]
 
 
-def split_by_group(
-    groups: Sequence[str], fraction: float, seed: int
-) -> tuple[Indices, Indices]:
+def split_by_group(groups: Sequence[str], fraction: float, seed: int) -> tuple[Indices, Indices]:
     """Two parts, the second with about ``fraction`` of the groups.
 
     Args:

@@ -32,6 +32,7 @@ class OfficialCheckpoint:
         card: What is known of it.
         revision: A commit of the repo; ``None`` takes the newest, and the card then says which.
         sha256: Of the file; ``None`` where nobody here has seen it.
+        rescale: Lowest and highest output, brought to 0 and 1; ``None`` leaves outputs alone.
     """
 
     repo: str
@@ -40,6 +41,7 @@ class OfficialCheckpoint:
     card: MetricCard
     revision: str | None = None
     sha256: str | None = None
+    rescale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
-"""Tasks: what is judged. A file dropped in ``builtin/``, or an entry point in the group
-``perceptmetrics.tasks``, adds one; nothing else is edited.
+"""Tasks: what is judged.
+
+A file dropped in ``builtin/``, or an entry point in the group ``perceptmetrics.tasks``, adds one;
+nothing else is edited.
 """
 
 from __future__ import annotations

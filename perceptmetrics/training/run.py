@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -15,54 +15,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from perceptmetrics.adaptation import LoRAConfig, Strategy
 from perceptmetrics.backbones import Backbone
-from perceptmetrics.card import MetricCard, Validation
+from perceptmetrics.card import MetricCard
 from perceptmetrics.data.batches import training_batches
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.data.splits import split_by_group
-from perceptmetrics.errors import DataError, TrainingError
-from perceptmetrics.heads import HeadSpec
+from perceptmetrics.errors import TrainingError
 from perceptmetrics.images import load_image
 from perceptmetrics.lora import parameter_count
 from perceptmetrics.metric import DEFAULT_SEED, mean_over_cuts
-from perceptmetrics.model import PerceptualModel, build_model
-from perceptmetrics.statistics import bootstrap_ci
+from perceptmetrics.model import build_model
 from perceptmetrics.tasks import Task
-from perceptmetrics.training.trainer import Epoch, Optimisation, fit
+from perceptmetrics.training.figures import figure, fit_rating_scale, run_card, set_rating_scale
+from perceptmetrics.training.recipe import Recipe
+from perceptmetrics.training.trainer import Epoch, fit
 from perceptmetrics.views import View
 from perceptmetrics.weights.adapter import Adapter, AdapterConfig
 from perceptmetrics.weights.base import LoadedBase
 
 ADAPTER_FILE = "adapter.safetensors"
 RUN_FILE = "run.json"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides what a run gives, beside data and base weights.
-
-    Views, head and replicas are the task's own where they are ``None``.
-
-    Attributes:
-        validation_fraction: Share of the groups that training never sees (the paper: 10 %).
-        validation_view: What is seen when an epoch is judged; fewer crops than when scoring save
-            time. The figures on the card are computed with ``eval_view``.
-        half: Store the adapter's matrices as float16.
-    """
-
-    strategy: Strategy = "lora"
-    lora: LoRAConfig = field(default_factory=LoRAConfig)
-    head: HeadSpec | None = None
-    optimisation: Optimisation = field(default_factory=Optimisation)
-    batch_size: int = 32
-    replicas: int | None = None
-    train_view: View | None = None
-    eval_view: View | None = None
-    validation_view: View | None = None
-    validation_fraction: float = 0.1
-    seed: int = 0
-    half: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,16 +92,19 @@ def train(
     """
     if (out / ADAPTER_FILE).exists():
         raise TrainingError(f"{out} holds a finished run already; give another --out")
+    head = recipe.head or task.head
+    replicas = recipe.replicas or task.replicas
+    train_view = recipe.train_view or task.train_view
+    eval_view = recipe.eval_view or task.eval_view
+    validation_view = recipe.validation_view or eval_view
     recipe = replace(
         recipe,
-        head=recipe.head or task.head,
-        replicas=recipe.replicas or task.replicas,
-        train_view=recipe.train_view or task.train_view,
-        eval_view=recipe.eval_view or task.eval_view,
-        validation_view=recipe.validation_view or recipe.eval_view or task.eval_view,
+        head=head,
+        replicas=replicas,
+        train_view=train_view,
+        eval_view=eval_view,
+        validation_view=validation_view,
     )
-    assert recipe.head and recipe.replicas and recipe.train_view  # for the type checker
-    assert recipe.eval_view and recipe.validation_view
     first, second = split_by_group(data.groups, recipe.validation_fraction, recipe.seed)
     training, validation = data.take(first), data.take(second)
     classification = task.kind == "classification"
@@ -137,39 +112,39 @@ def train(
         backbone,
         base.tensors,
         outputs=len(task.outputs),
-        head=recipe.head,
+        head=head,
         strategy=recipe.strategy,
         lora=recipe.lora,
         seed=recipe.seed,
     )
     targets = torch.from_numpy(training.targets)
     if not classification:
-        _set_rating_scale(model, training.targets)
-        head = model.head()
-        targets = ((targets.float() - head.shift) / head.scale).float()
+        set_rating_scale(model, training.targets)
+        out_head = model.head()
+        targets = ((targets.float() - out_head.shift) / out_head.scale).float()
     model.to(device)
 
     def predict(view: View) -> npt.NDArray[np.float64]:
         images = (load_image(path) for path in validation.images)
         with torch.no_grad():
-            out = mean_over_cuts(
+            scores = mean_over_cuts(
                 model, images, view, classification=classification, seed=DEFAULT_SEED
             )
-        return out.numpy().astype(np.float64)
+        return np.asarray(scores, dtype=np.float64)
 
     def batches(epoch: int) -> Any:
         produced = training_batches(
             training,
             targets,
-            recipe.train_view or task.train_view,
+            train_view,
             batch_size=recipe.batch_size,
-            replicas=recipe.replicas or 1,
+            replicas=replicas,
             seed=recipe.seed,
             epoch=epoch,
         )
         return progress(produced, steps)
 
-    count = len(training) * recipe.replicas
+    count = len(training) * replicas
     steps = count // recipe.batch_size + (count % recipe.batch_size > 1 or count == 1)
     history, best = fit(
         model,
@@ -177,7 +152,7 @@ def train(
         task.loss,
         batches,
         steps,
-        lambda: _figure(task, task.selects_by, predict(recipe.validation_view), validation),
+        lambda: figure(task, task.selects_by, predict(validation_view), validation),
         recipe.optimisation,
         report,
     )
@@ -189,10 +164,10 @@ def train(
         backbone=backbone.name,
         base=base_name,
         base_sha256=base.sha256,
-        view=recipe.eval_view,
+        view=eval_view,
         strategy=recipe.strategy,
         lora=recipe.lora,
-        head=recipe.head,
+        head=head,
         groupings=task.groupings,
     )
     if recipe.half:
@@ -201,26 +176,29 @@ def train(
             {n: t.half().float() if t.dim() > 1 else t for n, t in model.adapted_state().items()}
         )
     model.eval()
-    prediction = predict(recipe.eval_view)
+    prediction = predict(eval_view)
     if task.scale_free:
-        prediction = _fit_rating_scale(model, prediction, validation.targets)
-    figures = {name: _figure(task, name, prediction, validation) for name in task.measures}
+        prediction = fit_rating_scale(model, prediction, validation.targets)
+    figures = {name: figure(task, name, prediction, validation) for name in task.measures}
     adapter = Adapter(
         config,
-        _card(card, task, config, training, validation, prediction, command),
+        run_card(card, task, config, training, validation, prediction, command),
         model.adapted_state(),
     )
     adapter.save(out / ADAPTER_FILE, half=recipe.half)
     record = {
         "task": task.name,
         "command": command,
-        "recipe": _plain(recipe),
+        "recipe": recipe.to_dict(),
         "base": {"name": base_name, "sha256": base.sha256, "origin": base.origin},
         "data": {"sha256": data.sha256, "training": len(training), "validation": len(validation)},
         "validation_images": [path.name for path in validation.images],
         "validation_prediction": prediction.tolist(),
         "validation_target": validation.targets.tolist(),
-        "parameters": {"trained": parameter_count(model), "all": parameter_count(model, trainable=False)},
+        "parameters": {
+            "trained": parameter_count(model),
+            "all": parameter_count(model, trainable=False),
+        },
         "history": [asdict(epoch) for epoch in history],
         "figures": figures,
         "versions": {name: version(name) for name in ("torch", "numpy", "pillow", "loralib")},
@@ -229,95 +207,3 @@ def train(
     }
     (out / RUN_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Run(out, adapter, tuple(history), figures)
-
-
-def _set_rating_scale(model: PerceptualModel, targets: npt.NDArray[np.float64]) -> None:
-    deviation = targets.std(axis=0)
-    if not (deviation > 0).all():
-        raise DataError("all training ratings of an output are equal; there is nothing to learn")
-    head = model.head()
-    head.shift.copy_(torch.from_numpy(targets.mean(axis=0)))
-    head.scale.copy_(torch.from_numpy(deviation))
-
-
-def _fit_rating_scale(
-    model: PerceptualModel, prediction: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    # PLCC leaves scale and offset open: a least-squares line on the validation part brings the
-    # output to the ratings' unit. Ranks, and so SRCC and PLCC, do not depend on it.
-    head, fitted = model.head(), prediction.copy()
-    for output in range(targets.shape[1]):
-        slope, offset = np.polyfit(prediction[:, output], targets[:, output], 1)
-        if slope <= 0:
-            raise TrainingError(
-                "predictions fall where ratings rise, so scores cannot be brought to the ratings' "
-                "scale: the run learned nothing; train longer or with another learning rate"
-            )
-        head.shift[output] = head.shift[output] * slope + offset
-        head.scale[output] = head.scale[output] * slope
-        fitted[:, output] = fitted[:, output] * slope + offset
-    return fitted
-
-
-def _figure(
-    task: Task, measure: str, prediction: npt.NDArray[np.float64], part: Manifest
-) -> float:
-    function = task.measures[measure]
-    if task.kind == "classification":
-        return float(function(prediction, part.targets))
-    columns = range(part.targets.shape[1])
-    return float(np.mean([function(prediction[:, k], part.targets[:, k]) for k in columns]))
-
-
-def _card(
-    given: MetricCard | None,
-    task: Task,
-    config: AdapterConfig,
-    training: Manifest,
-    validation: Manifest,
-    prediction: npt.NDArray[np.float64],
-    command: str,
-) -> MetricCard:
-    given = given or MetricCard(name=task.name, task=task.name, outputs=task.outputs)
-    figures = []
-    if task.kind == "regression":
-        groups = np.unique(np.asarray(validation.groups), return_inverse=True)[1]
-        for k, output in enumerate(task.outputs):
-            interval = bootstrap_ci(
-                task.measures[task.selects_by],
-                prediction[:, k],
-                validation.targets[:, k],
-                groups=groups,
-            )
-            figures.append(
-                Validation(
-                    output,
-                    task.selects_by,
-                    interval.value,
-                    interval.low,
-                    interval.high,
-                    len(validation),
-                )
-            )
-    return replace(
-        given,
-        score_range=given.score_range or task.score_range,
-        direction=task.direction,
-        unit=given.unit or task.unit,
-        paper=given.paper or task.paper,
-        backbone=config.backbone,
-        base=config.base,
-        base_sha256=config.base_sha256,
-        view=str(config.view),
-        training_data=given.training_data or f"{len(training)} images of your own",
-        validation=tuple(figures),
-        validated_how=given.validated_how
-        or f"{len(validation)} images that training never saw; they chose the best epoch",
-        command=command,
-    )
-
-
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    views = ("train_view", "eval_view", "validation_view")
-    plain = asdict(replace(recipe, **dict.fromkeys(views)))
-    return {**plain, **{name: getattr(recipe, name).to_dict() for name in views}}

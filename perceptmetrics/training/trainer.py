@@ -107,9 +107,7 @@ def fit(
             model.train()
             total, count = 0.0, 0
             for inputs, targets in batches(number):
-                with torch.autocast(
-                    device.type, torch.bfloat16, enabled=how.precision == "bf16"
-                ):
+                with torch.autocast(device.type, torch.bfloat16, enabled=how.precision == "bf16"):
                     prediction = model(inputs.to(device))
                 loss = loss_function(prediction.float(), targets.to(device))
                 if not torch.isfinite(loss):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from perceptmetrics.card import MetricCard
 from perceptmetrics.metrics.base import MetricSpec, OfficialCheckpoint
 from perceptmetrics.tasks.builtin.emotion import EMOTION
-from perceptmetrics.views import CentreCrop, RandomCrops, View
+from perceptmetrics.views import CentreCrop, RandomCrops, StretchedCrops, View
 
 _PAPER = "Zalcher et al., Don't Judge Before You CLIP: A Unified Approach for Perceptual Tasks"
 
@@ -24,6 +24,8 @@ def _official(
     direction: str,
     unit: str,
     score_range: tuple[float, float] | None = None,
+    rescale: tuple[float, float] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> MetricSpec:
     card = MetricCard(
         name=name,
@@ -38,8 +40,10 @@ def _official(
         backbone="clip-l14",
         view=str(view),
         validated_how="by its authors: Tables 1, 3 and 4 of the paper; not measured by us",
+        notes=notes,
     )
-    return MetricSpec(name, task, OfficialCheckpoint(f"PerceptCLIP/{repo}", file, view, card))
+    checkpoint = OfficialCheckpoint(f"PerceptCLIP/{repo}", file, view, card, rescale=rescale)
+    return MetricSpec(name, task, checkpoint)
 
 
 IQA = _official(
@@ -52,6 +56,27 @@ IQA = _official(
     "KonIQ-10k (10,073 photographs)",
     "higher is better quality",
     "open scale: the PLCC loss leaves it free",
+    notes=(
+        "the official card does not state a resize; short side 384 is LoDa's, whose recipe the "
+        "paper follows",
+    ),
+)
+IQA_SQUEEZED = _official(
+    "perceptclip-iqa@squeezed",
+    "iqa",
+    "PerceptCLIP_IQA",
+    "perceptCLIP_IQA.pth",
+    StretchedCrops(),
+    ("quality",),
+    "KonIQ-10k (10,073 photographs)",
+    "higher is better quality",
+    "0 to 1 over the outputs that a copy in the wild saw",
+    (0.0, 1.0),
+    rescale=(-6.52, 3.11),
+    notes=(
+        "as a copy in the wild does it: every image is squeezed to 512 high and 384 wide before "
+        "cropping, and outputs from -6.52 to 3.11 become 0 to 1",
+    ),
 )
 MEMORABILITY = _official(
     "perceptclip-memorability",

@@ -7,8 +7,6 @@ from perceptmetrics.statistics import mse, srcc
 from perceptmetrics.tasks.base import Task
 from perceptmetrics.views import CentreCrop
 
-
-
 MEMORABILITY = Task(
     name="memorability",
     kind="regression",

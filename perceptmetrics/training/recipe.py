@@ -1,0 +1,51 @@
+"""Everything that decides what a run gives, beside data and base weights, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from perceptmetrics.adaptation import LoRAConfig, Strategy
+from perceptmetrics.heads import HeadSpec
+from perceptmetrics.training.trainer import Optimisation
+from perceptmetrics.views import View
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run gives, beside data and base weights.
+
+    Views, head and replicas are the task's own where they are ``None``.
+
+    Attributes:
+        validation_fraction: Share of the groups that training never sees (the paper: 10 %).
+        validation_view: What is seen when an epoch is judged; fewer crops than when scoring save
+            time. The figures on the card are computed with ``eval_view``.
+        half: Store the adapter's matrices as float16.
+    """
+
+    strategy: Strategy = "lora"
+    lora: LoRAConfig = field(default_factory=LoRAConfig)
+    head: HeadSpec | None = None
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    batch_size: int = 32
+    replicas: int | None = None
+    train_view: View | None = None
+    eval_view: View | None = None
+    validation_view: View | None = None
+    validation_fraction: float = 0.1
+    seed: int = 0
+    half: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for ``run.json``."""
+        views = {
+            name: view.to_dict() if view else None
+            for name, view in (
+                ("train_view", self.train_view),
+                ("eval_view", self.eval_view),
+                ("validation_view", self.validation_view),
+            )
+        }
+        bare = replace(self, train_view=None, eval_view=None, validation_view=None)
+        return {**asdict(bare), **views}
