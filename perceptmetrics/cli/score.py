@@ -104,8 +104,9 @@ def score(
     file that is named itself is read whatever its suffix.
 
     Columns: image, then NAME for a metric with one score, NAME.OUTPUT for several, NAME.label and
-    one probability NAME.CLASS each for classes; CSV and JSON lines have a column error at the
-    end. Each image that cannot be read is named on standard error, and the rest is scored.
+    one probability NAME.CLASS each for classes, where NAME is the metric's name or the last part
+    of its path; CSV and JSON lines have a column error at the end. Each image that cannot be read
+    is named on standard error, and the rest is scored.
 
     Rows are written as they are computed. A file that a killed run left holds whole lines of what
     was scored until then; only its last line may be cut.
@@ -153,6 +154,17 @@ def score(
     ctx.exit(DONE if not bad else SOME_FAILED if good else FAILED)
 
 
+def column_name(metric: str) -> str:
+    """What a metric's columns are called: its name, or the last part of its path.
+
+    Example:
+        >>> column_name("iqa"), column_name("runs/mine/"), column_name("old/mine.safetensors")
+        ('iqa', 'mine', 'mine')
+    """
+    name = Path(metric).name or Path(metric).resolve().name
+    return name.removesuffix(".safetensors")
+
+
 def _load(
     names: tuple[str, ...],
     *,
@@ -167,11 +179,14 @@ def _load(
 
     metrics: dict[str, Metric] = {}
     for typed in names:
-        name = typed.rstrip("/\\") or typed
+        name = column_name(typed)
         if name in metrics:
-            raise OptionError(f"--metric {name} is given twice; its columns would have one name")
+            raise OptionError(
+                f"--metric {typed}: {name!r} names the columns of another metric already; give "
+                "each once, and run folders of different names"
+            )
         metrics[name] = create_metric(
-            name,
+            typed,
             base=base,
             allow_other_base=allow_other_base,
             crops=crops,

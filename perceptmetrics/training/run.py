@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,10 @@ def train(
         ImageError: An image cannot be read.
         TrainingError: The loss or the validation score became NaN.
     """
+    if find_spec("scipy") is None or find_spec("sklearn") is None:
+        raise TrainingError(
+            "training needs scipy and scikit-learn: pip install 'perceptmetrics[train]'"
+        )
     if (out / ADAPTER_FILE).exists():
         raise TrainingError(f"{out} holds a finished run already; give another --out")
     head = recipe.head or task.head

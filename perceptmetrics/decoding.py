@@ -1,0 +1,205 @@
+"""From encoded bytes, or a PIL image, to RGB uint8: Pillow, with its failures made ours.
+
+The rules that it keeps are stated in ``images.py``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from perceptmetrics.errors import ImageError
+from perceptmetrics.pixels import over_white, to_uint8
+
+MAX_PIXELS = 178_956_970
+"""Largest width times height that is decoded; checked in the header, before any decoding.
+
+It is the most that Pillow opens in its default settings (a gigabyte of RGBA in memory, two
+photographs of 89 megapixels). From half of it on Pillow warns. Arrays and tensors have no limit.
+"""
+
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What Pillow's decoders raise, beside OSError, when the bytes are not what a header promised.
+_DECODER_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Turn what Pillow and the file system raise into ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(
+            name, f"too many pixels to decode safely ({error}); make it smaller first"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            name, "not an image that Pillow can read, or its first bytes are missing or damaged"
+        ) from error
+    except FileNotFoundError as error:
+        hint = "download it first" if "://" in name else "check the path"
+        raise ImageError(name, f"there is no such file; {hint}") from error
+    except PermissionError as error:
+        raise ImageError(name, "may not be read by this user; change its permissions") from error
+    except _DECODER_ERRORS as error:
+        raise ImageError(
+            name, f"the file is damaged or ends early ({error}); copy or export it again"
+        ) from error
+
+
+def decode_file(
+    item: str | os.PathLike[str] | bytes | IO[bytes], name: str
+) -> npt.NDArray[np.uint8]:
+    """A path, encoded bytes or a binary file as (H, W, 3) uint8; ``ImageError`` names ``name``."""
+    if isinstance(item, io.TextIOBase):
+        raise ImageError(name, "the file is open as text; open it with mode 'rb'")
+    source = io.BytesIO(item) if isinstance(item, bytes | bytearray | memoryview) else item
+    with _decoding(name):
+        # Asked beforehand, because Windows calls opening a folder a matter of permissions.
+        if isinstance(source, str | os.PathLike) and source != "" and Path(source).is_dir():
+            raise ImageError(
+                name, f"is a folder; to score all images in it, run `perceptmetrics score {source}`"
+            )
+        with Image.open(source) as image:
+            if image.format == "EPS":
+                raise ImageError(name, "PostScript is not read; export it as PNG or JPEG")
+            upright = _decode(image, name)
+    return _flatten(upright, name)
+
+
+def decode_pillow(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+    """A PIL image as (H, W, 3) uint8; ``ImageError`` names ``name``."""
+    with _decoding(name):
+        upright = _decode(image, name)
+    return _flatten(upright, name)
+
+
+def _decode(image: Image.Image, name: str) -> Image.Image:
+    """Check the header, then decode the pixels and turn them upright."""
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError(name, f"has no pixels ({width} by {height}); give an image that has")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            name,
+            f"has {width} by {height} pixels, more than the {MAX_PIXELS:,} that are decoded; "
+            "make it smaller first, or pass it as an array",
+        )
+    image.load()
+    transpose = _ORIENTATIONS.get(_orientation(image))
+    return image if transpose is None else image.transpose(transpose)
+
+
+def _flatten(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        colour, alpha = _deep_grey(image, name)
+    else:
+        with _decoding(name):  # a damaged palette shows only here
+            colour, alpha = _split_alpha(image)
+    # Pillow takes LAB to sRGB by itself, so a profile that describes LAB has had its effect.
+    profile = None if image.mode == "LAB" else image.info.get("icc_profile")
+    rgb = _to_srgb(colour, profile, name)
+    return over_white(np.asarray(rgb), None if alpha is None else np.asarray(alpha))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except _DECODER_ERRORS:  # stated rule: EXIF that cannot be read counts as none
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """An 8-bit image of any mode as L, RGB or CMYK, and its alpha as L."""
+    if image.mode == "La":  # Pillow undoes the premultiplication in this step only
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        grey = image.mode in ("1", "L", "LA")
+        image = image.convert("LA" if grey else "RGBA")
+        return image.convert("L" if grey else "RGB"), image.getchannel("A")
+    if image.mode == "1":
+        return image.convert("L"), None
+    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB"), None
+
+
+def _deep_grey(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
+    """A grey image of 12 to 32 bits as L, and its alpha as L."""
+    values = np.asarray(image)
+    # Pillow leaves two things of TIFF to the reader: 12 bits, and white as zero.
+    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    if tags.get(ExifTags.Base.BitsPerSample) == (12,):
+        values = (values.astype(np.uint32) * 65535 // 4095).astype(np.uint16)
+    elif image.mode == "I":
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high > 65535:
+            raise ImageError(
+                name,
+                f"32-bit integer values span {low} to {high}, expected 16 bits, [0, 65535]; "
+                "convert it to 8 or 16 bits first",
+            )
+        values = values.astype(np.uint16)
+    pixels = to_uint8(values, name)
+    if tags.get(ExifTags.Base.PhotometricInterpretation) == 0:
+        pixels = 255 - pixels
+    key = image.info.get("transparency")
+    if key is None:
+        return Image.fromarray(pixels), None
+    return Image.fromarray(pixels), Image.fromarray(to_uint8(values != key, name))
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
+    """An image of mode L, RGB or CMYK, with its ICC profile, as RGB in sRGB."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            # Grey files often carry a camera's RGB profile: its tone curve then applies.
+            grey_as_rgb = image.mode == "L" and source.profile.xcolor_space.strip() == "RGB"
+            converted = ImageCms.profileToProfile(
+                image.convert("RGB") if grey_as_rgb else image,
+                source,
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
+            )
+            if converted is not None:  # None is only for inPlace=True
+                return converted
+        except (ImageCms.PyCMSError, OSError, TypeError, ValueError) as error:
+            warnings.warn(
+                f"{name}: its ICC colour profile cannot be used ({error}); read as sRGB",
+                stacklevel=2,
+            )
+    return image.convert("RGB")
