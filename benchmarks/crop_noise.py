@@ -12,18 +12,25 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
-from train_embedded import HERE, RUNS_WANTED, rated_images
+import torch
+from train_embedded import HERE, RUNS_WANTED, FloatArray, rated_images
 
 import perceptmetrics as pm
+from perceptmetrics.data.batches import to_tensor
 from perceptmetrics.data.splits import split_by_group
 from perceptmetrics.images import load_image
-from perceptmetrics.metric import mean_over_cuts
-from perceptmetrics.views import GridCrops, RandomCrops
+from perceptmetrics.views import GridCrops, Pixels, RandomCrops, View
+
+
+def crop_scores(metric: pm.Metric, image: Pixels, view: View) -> FloatArray:
+    """The score of every single crop, in the unit of the ratings."""
+    cuts = to_tensor(view.cut(image, np.random.default_rng(0)))
+    raw = torch.cat([metric.model(chunk) for chunk in cuts.split(25)])
+    return metric.model.head().to_rating_scale(raw)[:, 0].double().numpy()
 
 
 @click.command()
@@ -31,8 +38,6 @@ from perceptmetrics.views import GridCrops, RandomCrops
 @click.option("--truth", default=100, show_default=True, help="Random crops that stand for truth.")
 def main(images: int, truth: int) -> None:
     """Measures the noise and writes the result."""
-    import torch
-
     wanted = RUNS_WANTED["iqa"]
     metric = pm.create_metric("iqa")
     with tempfile.TemporaryDirectory() as scratch:
@@ -41,14 +46,9 @@ def main(images: int, truth: int) -> None:
         part = data.take(split_by_group(data.groups, fraction, seed)[1])
         chosen = part.take(np.linspace(0, len(part) - 1, images).round().astype(np.int64))
         pixels = [load_image(path) for path in chosen.images]
-    each = np.zeros((images, truth))
-    grid = np.zeros(images)
-    one = replace(RandomCrops(), crops=1)
     with torch.no_grad():
-        for row, image in enumerate(pixels):
-            for crop in range(truth):
-                each[row, crop] = mean_over_cuts(metric.model, [image], one, seed=crop).item()
-            grid[row] = mean_over_cuts(metric.model, [image], GridCrops()).item()
+        each = np.stack([crop_scores(metric, image, RandomCrops(crops=truth)) for image in pixels])
+        grid = np.array([crop_scores(metric, image, GridCrops()).mean() for image in pixels])
     mean = each.mean(axis=1)
     deviation = each.std(axis=1, ddof=1)
     spread = float(mean.std(ddof=1))

@@ -122,6 +122,10 @@ class CentreCrop(View):
     resize_to: int = 224
     mirrored: bool = False
 
+    def __str__(self) -> str:
+        twice = ", plain and mirrored" if self.mirrored else ""
+        return f"short side to {self.resize_to}, the middle {self.size}x{self.size}{twice}"
+
     @property
     def count(self) -> int:
         """One, or two when mirrored."""
@@ -148,6 +152,17 @@ class RandomCrops(View):
     crops: int = 15
     flip_x: bool = False
     flip_y: bool = False
+
+    def __str__(self) -> str:
+        flips = ", ".join(
+            name for name, on in (("mirrored", self.flip_x), ("upside down", self.flip_y)) if on
+        )
+        return f"{self._resizing()}, {self.crops} random {self.size}x{self.size} crops" + (
+            f", each {flips} half of the time" if flips else ""
+        )
+
+    def _resizing(self) -> str:
+        return f"short side to {self.resize_to}"
 
     @property
     def count(self) -> int:
@@ -185,6 +200,9 @@ class StretchedCrops(RandomCrops):
 
     kind: ClassVar[str] = "stretched_crops"
 
+    def _resizing(self) -> str:
+        return f"squeezed to {self.resize_to * 4 // 3} high and {self.resize_to} wide"
+
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The same whatever the image."""
         return self.resize_to * 4 // 3, self.resize_to
@@ -206,6 +224,12 @@ class GridCrops(View):
     size: int = 224
     resize_to: int = 384
     crops: int = 15
+
+    def __str__(self) -> str:
+        return (
+            f"short side to {self.resize_to}, {self.crops} {self.size}x{self.size} crops on an "
+            "even grid"
+        )
 
     @property
     def count(self) -> int:
@@ -244,6 +268,10 @@ class RandomResizedCrop(View):
     size: int = 224
     min_area: float = 0.08
     flip_x: bool = True
+
+    def __str__(self) -> str:
+        flip = ", mirrored half of the time" if self.flip_x else ""
+        return f"a random part of at least {self.min_area:.0%}, brought to {self.size}{flip}"
 
     def cut(self, image: Pixels, generator: np.random.Generator) -> Pixels:
         """(H, W, 3) uint8 -> (1, size, size, 3) uint8."""

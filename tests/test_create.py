@@ -68,7 +68,7 @@ def test_offline_base_weights_are_missing_within_a_second(offline: Path) -> None
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(pm.WeightsError, match="holds no adapter.safetensors"):
+    with pytest.raises(pm.WeightsError, match=r"holds no adapter\.safetensors"):
         pm.create_metric(tmp_path)
 
 

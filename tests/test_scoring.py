@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -227,6 +227,7 @@ def test_rows_hold_exactly_what_the_metric_says_of_the_file(tmp_path: Path) -> N
 
 
 @given(ROWS)
+@example([Row("a\rb,\n.png", (0.5, None))])
 @settings(max_examples=100, deadline=None)
 def test_csv_holds_what_the_rows_hold(rows: list[Row]) -> None:
     text = CSV.header(COLUMNS) + "".join(CSV.line(COLUMNS, row) for row in rows)

@@ -284,9 +284,9 @@ def _fused(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _shaped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Gives tokens and tables their leading axes; folds the class row of DINOv2 with registers."""
-    for name, axes in (("cls_token", 3), ("pos_embed", 3)):
-        if name in tensors:
-            tensors[name] = tensors[name][(None,) * (axes - tensors[name].dim())]
+    for name in ("cls_token", "pos_embed"):
+        if name in tensors and tensors[name].dim() < 3:
+            tensors[name] = tensors[name].view(1, -1, tensors[name].shape[-1])
     if "register_tokens" in tensors:
         if "cls_token" not in tensors or "pos_embed" not in tensors:
             raise WeightsMismatchError(

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from perceptmetrics import __version__
 from perceptmetrics.cli.exit_codes import DONE, FAILED, INTERRUPTED, PIPE_CLOSED
 from perceptmetrics.cli.text import one_line
 from perceptmetrics.errors import PerceptError
@@ -68,7 +69,7 @@ class LazyGroup(click.Group):
     epilog="Exit codes: 0 all done; 1 some images or files failed and the rest was done; 2 wrong "
     "usage, or nothing could be done; 130 interrupted. PERCEPTMETRICS_DEBUG=1 shows tracebacks.",
 )
-@click.version_option(package_name="perceptmetrics")
+@click.version_option(__version__)
 def cli() -> None:
     """Judge images as people do: quality, memorability, emotion, beauty."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -303,7 +304,9 @@ def _summary(run: Run, task: Task) -> None:
     click.echo(f"{run.folder}: {figures} ({card.validated_how})")
     for figure in card.validation:
         click.echo(f"  {figure}")
-    click.echo(f"Score with it:  perceptmetrics score photos/ --metric {run.folder}")
+    click.echo(
+        f"Score with it:  perceptmetrics score photos/ --metric {shlex.quote(str(run.folder))}"
+    )
     click.echo(
         f"In Python:      perceptmetrics.create_metric({task.name!r}, weights={str(run.folder)!r})"
     )

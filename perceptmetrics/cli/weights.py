@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,7 @@ def convert(file: Path, output: Path, task: str | None) -> None:
     click.echo(f"{output} ({size(output.stat().st_size)}), on {adapter.config.base}")
     for note in adapter.card.notes:
         click.echo(f"  {note}")
-    click.echo(f"Score with it:  perceptmetrics score photos/ --metric {output}")
+    click.echo(f"Score with it:  perceptmetrics score photos/ --metric {shlex.quote(str(output))}")
 
 
 def _registered() -> Iterator[tuple[Backbone, BaseWeights]]:

@@ -95,7 +95,10 @@ def _csv_row(columns: Sequence[str], row: Row) -> str:
 
 def _csv_line(cells: Sequence[Cell]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    # Readers take a bare carriage return for the end of a line; the writer does not quote it.
+    bare = any("\r" in cell for cell in cells if isinstance(cell, str))
+    quoting = csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
+    csv.writer(text, lineterminator="\n", quoting=quoting).writerow(cells)
     return text.getvalue()
 
 

@@ -1,0 +1,92 @@
+"""Writes the README's tables from what was measured.
+
+    python benchmarks/readme_tables.py
+
+The first table is ``results/embedded.json``. The second scores scikit-learn's two sample
+photographs with every embedded metric, here and now, and keeps that in ``results/samples.json``.
+``tests/test_readme.py`` fails when README and results disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent / "README.md"
+NAMES = ("memorability", "affect", "aesthetics", "iqa")
+
+
+def embedded_table() -> str:
+    """Each output of each embedded metric: range, SRCC with interval, images, data."""
+    from perceptmetrics.metrics import METRICS
+
+    lines = [
+        "| metric | score | range | SRCC on validation | images | trained on |",
+        "|---|---|---|---|---|---|",
+    ]
+    measured = json.loads((RESULTS / "embedded.json").read_text())
+    for name in NAMES:
+        card = METRICS.get(name).card
+        entry = measured[name]
+        low, high = card.score_range or (0, 0)
+        for figure in entry["views"][entry["chosen"]]:
+            interval = f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+            lines.append(
+                f"| `{name}` | {figure['output']} | {low:g} to {high:g} | {interval} "
+                f"| {figure['images']} | {card.training_data} |"
+            )
+    return "\n".join(lines)
+
+
+def samples_table() -> str:
+    """The two sample photographs, from ``results/samples.json``."""
+    samples = json.loads((RESULTS / "samples.json").read_text())["scores"]
+    columns = list(next(iter(samples.values())))
+    lines = ["| photograph | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for photo, scores in samples.items():
+        lines.append(f"| {photo} | " + " | ".join(f"{scores[c]:.3f}" for c in columns) + " |")
+    return "\n".join(lines)
+
+
+def score_samples() -> dict[str, dict[str, float]]:
+    """Scores china.jpg and flower.jpg with every embedded metric."""
+    import perceptmetrics as pm
+
+    spec = find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise SystemExit("scikit-learn, which ships the photographs, is not installed")
+    folder = Path(spec.origin).parent / "datasets" / "images"
+    photos = [folder / "china.jpg", folder / "flower.jpg"]
+    table: dict[str, dict[str, float]] = {photo.name: {} for photo in photos}
+    for name in NAMES:
+        metric = pm.create_metric(name)
+        for photo, row in zip(photos, metric(photos).view(len(photos), -1), strict=True):
+            for output, score in zip(metric.labels, row.tolist(), strict=True):
+                table[photo.name][output] = score
+    return table
+
+
+def with_tables(text: str) -> str:
+    """The README's text with both tables as they were measured."""
+    for marker, table in (("embedded", embedded_table()), ("samples", samples_table())):
+        text = re.sub(
+            f"(<!-- {marker}:begin -->\n).*?(<!-- {marker}:end -->)",
+            lambda match, table=table: f"{match[1]}{table}\n{match[2]}",  # type: ignore[misc]
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def main() -> None:
+    """Measures the samples and writes the README."""
+    result = {"command": "python benchmarks/readme_tables.py", "scores": score_samples()}
+    (RESULTS / "samples.json").write_text(json.dumps(result, indent=2) + "\n")
+    README.write_text(with_tables(README.read_text()))
+
+
+if __name__ == "__main__":
+    main()
