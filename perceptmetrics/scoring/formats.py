@@ -85,6 +85,14 @@ def _readable(cell: Cell) -> str:
     return cell if isinstance(cell, str) else f"{cell:.4f}"
 
 
+class _Unix(csv.excel):
+    lineterminator = "\n"
+
+
+class _AllQuoted(_Unix):
+    quoting = csv.QUOTE_ALL
+
+
 def _csv_header(columns: Sequence[str]) -> str:
     return _csv_line(["image", *columns, "error"])
 
@@ -97,8 +105,7 @@ def _csv_line(cells: Sequence[Cell]) -> str:
     text = io.StringIO()
     # Readers take a bare carriage return for the end of a line; the writer does not quote it.
     bare = any("\r" in cell for cell in cells if isinstance(cell, str))
-    quoting = csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
-    csv.writer(text, lineterminator="\n", quoting=quoting).writerow(cells)
+    csv.writer(text, _AllQuoted if bare else _Unix).writerow(cells)
     return text.getvalue()
 
 

@@ -67,6 +67,22 @@ def base_path(backbone: str, tag: str) -> Path:
     return base_folder() / f"{backbone}.{tag}.safetensors"
 
 
+def adapter_path(metric: str) -> Path:
+    """Say which file holds the converted official checkpoint of a metric.
+
+    Args:
+        metric: Its name, such as ``"perceptclip-iqa"``.
+
+    Returns:
+        A path that may not exist yet.
+
+    Example:
+        >>> adapter_path("perceptclip-iqa").name
+        'perceptclip-iqa.safetensors'
+    """
+    return cache_folder() / "adapters" / f"{metric}.safetensors"
+
+
 def wheels_folder() -> Path:
     """Say where a user without network may lay a wheel to be converted.
 
