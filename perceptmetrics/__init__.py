@@ -5,7 +5,7 @@ The public face. Names are loaded on first use (PEP 562), so importing this cost
 Example:
     >>> import perceptmetrics as pm
     >>> metric = pm.create_metric("memorability")  # doctest: +SKIP
-    >>> metric(["a.jpg", "b.png"])                 # doctest: +SKIP
+    >>> metric(["a.jpg", "b.png"])  # doctest: +SKIP
     tensor([0.7132, 0.6010])
 """
 

@@ -14,6 +14,8 @@ The rules, so that a score never depends on how a picture was handed over:
   end is taken for rounding and clipped.
 * **Animated files** give their first frame, a PIL image the frame that it stands at.
 * **File objects** are read from their start where they can seek, and are left open.
+* **Strips** more than `MAX_RATIO` times longer than wide are refused: what a view would show of
+  them is a sliver, blown up to gigabytes.
 * **PostScript** is refused: reading it means running a program.
 * **Large pictures**: see `MAX_PIXELS`. Pillow's own limit and its own settings stay untouched.
 
@@ -46,6 +48,9 @@ ImageInput: TypeAlias = (
 )
 """One picture: a path, encoded bytes, a binary file, a PIL image, an array or a tensor."""
 
+MAX_RATIO = 100
+"""How many times longer than wide, or wider than long, a picture may be."""
+
 _CHANNELS = (1, 3, 4)
 
 
@@ -75,6 +80,18 @@ def load_image(item: ImageInput, *, name: str | None = None) -> npt.NDArray[np.u
     """
     if name is None:
         name = _name(item, "image")
+    pixels = _read(item, name)
+    long, short = max(pixels.shape[:2]), min(pixels.shape[:2])
+    if long > MAX_RATIO * short:
+        raise ImageError(
+            name,
+            f"has {pixels.shape[1]} by {pixels.shape[0]} pixels, a strip of more than "
+            f"{MAX_RATIO} to 1; crop it first",
+        )
+    return pixels
+
+
+def _read(item: ImageInput, name: str) -> npt.NDArray[np.uint8]:
     if isinstance(item, Image.Image):
         return decode_pillow(item, name)
     if isinstance(item, np.ndarray):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -250,35 +250,3 @@ def _with_crops(view: View, crops: int | None) -> View:
     if crops < 1:
         raise OptionError(f"crops is {crops}, expected at least 1")
     return replace(view, crops=crops)
-
-
-def stream(
-    metric: Metric, items: Iterable[tuple[str, ImageInput]], chunk: int
-) -> Iterator[tuple[str, Tensor | ImageError]]:
-    """Scores many images, one bad one not costing the others.
-
-    Args:
-        metric: What scores.
-        items: Names and images; taken lazily, so memory does not grow with their number.
-        chunk: Images that are scored together.
-
-    Yields:
-        For each item in order its name, and a row (outputs,) of scores or what was wrong with it.
-    """
-    waiting: list[tuple[str, Pixels | ImageError]] = []
-
-    def scored() -> Iterator[tuple[str, Tensor | ImageError]]:
-        good = [image for _, image in waiting if not isinstance(image, ImageError)]
-        rows = iter(metric(good).view(len(good), -1) if good else ())
-        for name, image in waiting:
-            yield name, image if isinstance(image, ImageError) else next(rows)
-
-    for name, item in items:
-        try:
-            waiting.append((name, load_image(item, name=name)))
-        except ImageError as error:
-            waiting.append((name, error))
-        if len(waiting) >= chunk:
-            yield from scored()
-            waiting = []
-    yield from scored()

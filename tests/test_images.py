@@ -584,3 +584,9 @@ def test_reading_does_not_import_torch() -> None:
         "load_image(np.zeros((2, 2))); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_strip_is_refused_before_a_view_blows_it_up() -> None:
+    assert load_image(np.zeros((1, 100, 3), np.uint8)).shape == (1, 100, 3)
+    with pytest.raises(ImageError, match=r"20000 by 1 pixels, a strip of more than 100 to 1"):
+        load_image(np.zeros((1, 20000, 3), np.uint8))

@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perceptmetrics.errors import ImageError, OptionError, UnknownNameError
-from perceptmetrics.images import ImageInput
-from perceptmetrics.metric import stream
 from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops
 
 IMAGES = [tiny.photograph(h, w, h) for h, w in ((40, 60), (64, 32), (33, 33), (90, 50), (8, 9))]
@@ -149,16 +147,6 @@ def test_gradients_need_a_float_tensor_in_range() -> None:
 def test_a_bad_image_is_named() -> None:
     with pytest.raises(ImageError, match=r"images\[1\]"):
         tiny.metric()([IMAGES[0], b"not an image"])
-
-
-def test_a_stream_names_the_bad_and_scores_the_rest() -> None:
-    metric = tiny.metric()
-    items: list[tuple[str, ImageInput]] = [("a", IMAGES[0]), ("b", b"broken"), ("c", IMAGES[1])]
-    results = dict(stream(metric, items, chunk=2))
-    assert isinstance(results["b"], ImageError)
-    assert results["b"].item == "b"
-    scores = [row for row in results.values() if isinstance(row, torch.Tensor)]
-    torch.testing.assert_close(torch.stack(scores)[:, 0], metric(IMAGES[:2]))
 
 
 def test_memory_does_not_grow_over_a_thousand_calls() -> None:

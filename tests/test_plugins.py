@@ -62,7 +62,7 @@ def test_the_broken_part_is_named_when_it_is_asked_for(installed: Path) -> None:
 def test_the_plug_in_trains_and_scores_by_the_command_line(installed: Path, tmp_path: Path) -> None:
     sys.path.insert(0, str(PLUGIN))
     try:
-        from quiet_percept.backbone import POCKET_VIT  # type: ignore[import-not-found]
+        from quiet_percept.backbone import POCKET_VIT
     finally:
         sys.path.remove(str(PLUGIN))
     save_tensors(random_encoder(POCKET_VIT).state_dict(), tmp_path / "base.safetensors")

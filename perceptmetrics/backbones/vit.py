@@ -232,9 +232,7 @@ class VisionTransformer(nn.Module):
         if spec.interpolation_offset:
             # Meta's DINOv2 passes a scale, not a size: (n + 0.1) / stored. It shifts where the
             # table is read, so the same must be done here.
-            scale = tuple(
-                (n + spec.interpolation_offset) / spec.grid_size for n in (rows, columns)
-            )
+            scale = tuple((n + spec.interpolation_offset) / spec.grid_size for n in (rows, columns))
             resized = F.interpolate(
                 square.float(), scale_factor=scale, mode="bicubic", antialias=antialias
             )

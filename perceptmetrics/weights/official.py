@@ -130,7 +130,7 @@ def find_base_by_hash(backbone_name: str, sha256: str) -> CachedBase | None:
 
 
 def load_base_by_hash(name: str, sha256: str) -> LoadedBase:
-    """Load from the cache the base that came out of an official file.
+    """Load from the cache a base that no source is registered for, by its content.
 
     Args:
         name: Full name as in the adapter's configuration, such as ``"clip-l14.0f3e..."``.
@@ -152,10 +152,11 @@ def load_base_by_hash(name: str, sha256: str) -> LoadedBase:
     cached = find_base_by_hash(name.partition(".")[0], sha256)
     if cached is None:
         raise WeightsMissingError(
-            f"the base weights {name} are not in {cache.base_folder()}: they are part of an "
-            "official PerceptCLIP file; run 'perceptmetrics weights convert' on that file here, or "
-            f"copy {name}.safetensors from the machine that converted it. Metrics on weights that "
-            "'perceptmetrics weights list' shows as cached work without them."
+            f"the base weights {name} are not in {cache.base_folder()}. If they came inside an "
+            "official PerceptCLIP file, run 'perceptmetrics weights convert' on it here, or copy "
+            f"{name}.safetensors from the machine that did; if they are a file that was given to "
+            "'train --base', give it again with --base, or base=... in create_metric. Metrics on "
+            "weights that 'perceptmetrics weights list' shows as cached work without them."
         )
     return LoadedBase(load_tensors(cached.path), cached.sha256, str(cached.path))
 
