@@ -28,6 +28,7 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
+import torch
 from tqdm import tqdm
 
 from perceptmetrics.backbones import find_backbone
@@ -35,15 +36,15 @@ from perceptmetrics.card import Validation
 from perceptmetrics.data.manifest import Manifest, read_manifest
 from perceptmetrics.data.splits import split_by_group
 from perceptmetrics.images import load_image
-from perceptmetrics.metric import Metric
+from perceptmetrics.metric import mean_over_cuts
 from perceptmetrics.model import build_model
 from perceptmetrics.statistics import bootstrap_ci, srcc
 from perceptmetrics.tasks import TASKS, Task
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.run import train
 from perceptmetrics.training.trainer import Epoch, Optimisation
-from perceptmetrics.views import CentreCrop, GridCrops, Pixels, RandomCrops, View
-from perceptmetrics.weights.adapter import load_adapter
+from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops, View
+from perceptmetrics.weights.adapter import Adapter, load_adapter
 from perceptmetrics.weights.base import load_base
 from perceptmetrics.weights.digest import sha256_of_file
 
@@ -240,7 +241,7 @@ SHIPPED = (
         "iqa",
         "iqa",
         ("quality",),
-        (GridCrops(), RandomCrops()),
+        (GridCrops(),),
         "a part of TID2013: 380 distortions of 19 Kodak photographs (Ponomarenko et al. 2013)",
         _LICENCE + "TID2013 is free for research",
         "Gaussian blur, JPEG, brightness shift and contrast change only, on 512x384 photographs; "
@@ -252,91 +253,125 @@ SHIPPED = (
 )
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A run's validation part, and what its adapter says of it through each view."""
+
+    adapter: Adapter
+    validation: Manifest
+    images: int
+    epochs: int
+    predictions: dict[View, FloatArray]
+
+
+def judge(name: str, views: tuple[View, ...]) -> Judged:
+    """Scores the validation part of a run through each view; its own view is in ``run.json``."""
+    wanted = RUNS_WANTED[name]
+    adapter = load_adapter(RUNS / name / "adapter.safetensors")
+    record = json.loads((RUNS / name / "run.json").read_text())
+    backbone = find_backbone("clip-b16")
+    base = load_base(backbone.name, backbone.weights_of("openai-int8"))
+    model = build_model(
+        backbone,
+        base.tensors,
+        outputs=len(adapter.config.outputs),
+        head=adapter.config.head,
+        lora=adapter.config.lora,
+    )
+    model.load_adapted_state(adapter.tensors)
+    model.eval()
+    predictions = {adapter.config.view: np.asarray(record["validation_prediction"])}
+    with tempfile.TemporaryDirectory() as scratch, torch.no_grad():
+        data = rated_images(wanted, Path(scratch))
+        fraction, seed = wanted.recipe.validation_fraction, wanted.recipe.seed
+        part = data.take(split_by_group(data.groups, fraction, seed)[1])
+        for view in views:
+            if view not in predictions:
+                images = (load_image(path) for path in part.images)
+                predictions[view] = np.asarray(mean_over_cuts(model, images, view), np.float64)
+    epochs = len(record["history"])
+    return Judged(adapter, part, len(data), epochs, {view: predictions[view] for view in views})
+
+
 def figures_of(
-    metric: Metric, images: list[Pixels], targets: FloatArray, groups: tuple[str, ...]
+    judged: Judged, prediction: FloatArray, outputs: tuple[str, ...]
 ) -> tuple[Validation, ...]:
     """SRCC of each output with its interval; whole groups are resampled."""
-    scores = metric(images).view(len(images), -1).numpy().astype(float)
-    index = np.unique(np.asarray(groups), return_inverse=True)[1]
+    groups = np.unique(np.asarray(judged.validation.groups), return_inverse=True)[1]
     figures = []
-    for k, output in enumerate(metric.labels):
-        interval = bootstrap_ci(srcc, scores[:, k], targets[:, k], groups=index)
+    for output in outputs:
+        k = judged.adapter.config.outputs.index(output)
+        targets = judged.validation.targets[:, k]
+        interval = bootstrap_ci(srcc, prediction[:, k], targets, groups=groups)
         figures.append(
-            Validation(output, "SRCC", interval.value, interval.low, interval.high, len(images))
+            Validation(output, "SRCC", interval.value, interval.low, interval.high, len(targets))
         )
     return tuple(figures)
 
 
 @main.command("embed")
-@click.argument("names", nargs=-1)
-def embed_command(names: tuple[str, ...]) -> None:
-    """Chooses views, measures, and writes the adapters into the package."""
+@click.argument("runs", nargs=-1, type=click.Choice(sorted(RUNS_WANTED)))
+def embed_command(runs: tuple[str, ...]) -> None:
+    """Chooses views, measures, and writes the adapters of those runs (or all) into the package."""
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     record = results / "embedded.json"
     measured = json.loads(record.read_text()) if record.exists() else {}
-    base = load_base("clip-b16", find_backbone("clip-b16").weights_of("openai-int8"))
-    for shipped in (s for s in SHIPPED if not names or s.name in names):
-        wanted = RUNS_WANTED[shipped.run]
-        folder = RUNS / shipped.run
-        adapter = load_adapter(folder / "adapter.safetensors").select(shipped.outputs)
-        with tempfile.TemporaryDirectory() as scratch:
-            data = rated_images(wanted, Path(scratch))
-            fraction, seed = wanted.recipe.validation_fraction, wanted.recipe.seed
-            part = data.take(split_by_group(data.groups, fraction, seed)[1])
-            images = [load_image(path) for path in part.images]
-        columns = [wanted.task.outputs.index(name) for name in shipped.outputs]
-        tried = {}
-        for view in shipped.views:
-            config = replace(adapter.config, view=view)
-            model = build_model(
-                find_backbone("clip-b16"),
-                base.tensors,
-                outputs=len(shipped.outputs),
-                head=config.head,
-                lora=config.lora,
-            )
-            model.load_adapted_state(adapter.tensors)
-            metric = Metric(model, config, adapter.card)
-            tried[view] = figures_of(metric, images, part.targets[:, columns], part.groups)
-            click.echo(f"{shipped.name} {view}: " + "; ".join(map(str, tried[view])))
-        best = max(tried, key=lambda view: float(np.mean([f.value for f in tried[view]])))
-        epochs = len(json.loads((folder / "run.json").read_text())["history"])
-        card = replace(
-            adapter.card,
-            name=shipped.name,
-            task=shipped.name,
-            outputs=shipped.outputs,
-            score_range=shipped.score_range,
-            direction=TASKS.get(shipped.name).direction,
-            unit=shipped.unit,
-            seen=shipped.seen,
-            training_data=shipped.training_data,
-            licence=shipped.licence,
-            paper=shipped.paper,
-            view=str(best),
-            validation=tried[best],
-            validated_how=f"{len(images)} of the {len(data)} images, which training never saw; "
-            f"they chose the best of {epochs} epochs and of {len(tried)} views, which flatters the "
-            "figure a little",
-            command=f"{adapter.card.command} && python benchmarks/train_embedded.py embed",
-            notes=(
-                "images whose short side is smaller than the view needs are enlarged",
-                "matrices are stored as float16; the figures are those of the stored file",
-            ),
-        )
-        chosen = replace(adapter, config=replace(adapter.config, view=best), card=card)
-        path = chosen.save(ADAPTERS / f"{shipped.name}.safetensors", half=True)
-        measured[shipped.name] = {
-            "command": card.command,
-            "sha256": sha256_of_file(path),
-            "bytes": path.stat().st_size,
-            "views": {str(v): [asdict(figure) for figure in f] for v, f in tried.items()},
-            "chosen": str(best),
-        }
-        (results / f"{shipped.run}.run.json").write_bytes((folder / "run.json").read_bytes())
+    for run in runs or sorted(RUNS_WANTED):
+        shipped = [one for one in SHIPPED if one.run == run]
+        judged = judge(run, shipped[0].views)
+        for one in shipped:
+            measured[one.name] = ship(one, judged)
+        (results / f"{run}.run.json").write_bytes((RUNS / run / "run.json").read_bytes())
         record.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-        click.echo(f"{path} {measured[shipped.name]['sha256']}")
+
+
+def ship(shipped: Shipped, judged: Judged) -> dict[str, Any]:
+    """Writes one adapter with its card into the package; gives what was measured."""
+    tried = {
+        view: figures_of(judged, prediction, shipped.outputs)
+        for view, prediction in judged.predictions.items()
+    }
+    for view, figures in tried.items():
+        click.echo(f"{shipped.name}, {view}: " + "; ".join(map(str, figures)))
+    best = max(tried, key=lambda view: float(np.mean([f.value for f in tried[view]])))
+    adapter = judged.adapter.select(shipped.outputs)
+    count = len(judged.validation)
+    card = replace(
+        adapter.card,
+        name=shipped.name,
+        task=shipped.name,
+        outputs=shipped.outputs,
+        score_range=shipped.score_range,
+        direction=TASKS.get(shipped.name).direction,
+        unit=shipped.unit,
+        seen=shipped.seen,
+        training_data=shipped.training_data,
+        licence=shipped.licence,
+        paper=shipped.paper,
+        view=str(best),
+        validation=tried[best],
+        validated_how=f"{count} of the {judged.images} images, which training never saw; they "
+        f"chose the best of {judged.epochs} epochs and of {len(tried)} views, which flatters the "
+        "figure a little",
+        command=f"{adapter.card.command} && "
+        f"python benchmarks/train_embedded.py embed {shipped.run}",
+        notes=(
+            "images whose short side is smaller than the view needs are enlarged",
+            "matrices are stored as float16; the figures are those of the stored file",
+        ),
+    )
+    chosen = replace(adapter, config=replace(adapter.config, view=best), card=card)
+    path = chosen.save(ADAPTERS / f"{shipped.name}.safetensors", half=True)
+    sha256 = sha256_of_file(path)
+    click.echo(f"{path} {sha256}")
+    return {
+        "command": card.command,
+        "sha256": sha256,
+        "bytes": path.stat().st_size,
+        "views": {str(view): [asdict(figure) for figure in f] for view, f in tried.items()},
+        "chosen": str(best),
+    }
 
 
 if __name__ == "__main__":
