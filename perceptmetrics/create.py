@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
     from perceptmetrics.metric import Metric
     from perceptmetrics.weights.adapter import Adapter
-
-ADAPTER_FILE = "adapter.safetensors"
+    from perceptmetrics.weights.base import LoadedBase
 
 
 def list_tasks() -> list[str]:
@@ -87,7 +87,7 @@ def create_metric(
             have been trained for.
         base: A file of base weights to use instead of the cache.
         allow_other_base: Use base weights whose hash is not the one that the adapter was trained
-            on. Scores change; docs/weights.md says by how much.
+            on. Scores change, and the card then says so.
         dataset: Which head, for adapters trained on several datasets.
         crops: How many crops to average, for metrics that crop.
         seed: Draws the crops, for views that draw them.
@@ -118,10 +118,16 @@ def create_metric(
     adapter = _adapter(name, weights)
     config = adapter.config
     spec = BACKBONES.get(config.backbone)
-    loaded = _base_tensors(adapter, spec, base, allow_other_base)
+    loaded = _load_base(adapter, spec, base, allow_other_base)
+    card = adapter.card
+    if loaded.sha256 != config.base_sha256:
+        note = f"on another base than {config.base}, which it was trained on: no figure holds"
+        card = replace(
+            card, base=loaded.origin, base_sha256=loaded.sha256, notes=(*card.notes, note)
+        )
     model = build_model(
         spec,
-        loaded,
+        loaded.tensors,
         outputs=len(config.outputs),
         head=config.head,
         strategy=config.strategy,
@@ -132,7 +138,7 @@ def create_metric(
     metric = Metric(
         model,
         config,
-        adapter.card,
+        card,
         dataset=dataset,
         crops=crops,
         seed=DEFAULT_SEED if seed is None else seed,
@@ -140,9 +146,9 @@ def create_metric(
     )
     try:
         return metric.to(device=torch.device(device), dtype=dtype)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise OptionError(f"device {str(device)!r} cannot be used: {reason}") from error
+        raise OptionError(f"device {str(device)!r} or {dtype} cannot be used: {reason}") from error
 
 
 def find_spec(name: str) -> MetricSpec:
@@ -171,12 +177,12 @@ def _adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Non
 
     if weights is not None:
         adapter = load_adapter(_adapter_file(Path(weights)))
-        if adapter.card.task != str(name):
-            spec_task = find_spec(str(name)).task
-            if adapter.card.task != spec_task:
-                raise WeightsMismatchError(
-                    f"{weights} was trained for task {adapter.card.task!r}, not {str(name)!r}"
-                )
+        task = str(name) if str(name) in TASKS else find_spec(str(name)).task
+        if adapter.card.task != task:
+            raise WeightsMismatchError(
+                f"{weights} was trained for task {adapter.card.task!r}, not {task!r}; give "
+                f"{adapter.card.task!r} as the name"
+            )
         return adapter
     path = Path(name)
     if str(name) not in METRICS and str(name) not in TASKS and path.exists():
@@ -189,6 +195,8 @@ def _adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Non
 
 
 def _adapter_file(path: Path) -> Path:
+    from perceptmetrics.weights.adapter import ADAPTER_FILE
+
     if not path.is_dir():
         return path
     if not (path / ADAPTER_FILE).is_file():
@@ -213,7 +221,13 @@ def official_adapter(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
 
     converted = cache.adapter_path(spec.name)
     if converted.is_file():
-        return load_adapter(converted)
+        kept = load_adapter(converted)
+        if kept.card.name != spec.name:
+            raise WeightsMismatchError(
+                f"{converted} holds {kept.card.name!r}, not {spec.name!r}; delete it, and it is "
+                "fetched and converted again"
+            )
+        return kept
     try:
         path = hub_file(
             source.repo, (source.file,), source.revision, download=not cache.is_offline()
@@ -223,7 +237,7 @@ def official_adapter(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
         raise WeightsMissingError(
             f"the weights of {spec.name} are not on this machine: {converted} does not exist, and "
             f"{error}. With {source.file} at hand, run 'perceptmetrics weights convert "
-            f"{source.file} --task {spec.task} -o {converted}'. These metrics work without it: "
+            f"{source.file} --metric {spec.name} -o {converted}'. These metrics work without it: "
             f"{works}"
         ) from error
     if source.sha256 is not None and sha256_of_file(path) != source.sha256:
@@ -232,16 +246,19 @@ def official_adapter(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
             "it with 'perceptmetrics weights convert' if you trust it"
         )
     cache.writable_folder(converted.parent)
-    return convert_checkpoint(spec.name, path, converted)
+    # huggingface_hub keeps a file under snapshots/COMMIT/.
+    revision = path.parent.name if path.parent.parent.name == "snapshots" else ""
+    return convert_checkpoint(spec.name, path, converted, revision=revision)
 
 
-def convert_checkpoint(name: str, path: Path, out: Path) -> Adapter:
+def convert_checkpoint(name: str, path: Path, out: Path, *, revision: str = "") -> Adapter:
     """Converts an official checkpoint into the adapter of a named metric.
 
     Args:
         name: ``perceptclip-iqa``, or another metric that comes from an official checkpoint.
         path: The checkpoint.
         out: The adapter file to write; the encoder inside goes into the cache, once.
+        revision: The commit that the file came from, for the card.
 
     Raises:
         OptionError: That metric does not come from an official checkpoint.
@@ -257,7 +274,7 @@ def convert_checkpoint(name: str, path: Path, out: Path) -> Adapter:
     return convert_official(
         path,
         BACKBONES.get(source.card.backbone),
-        card=source.card,
+        card=replace(source.card, revision=revision),
         view=source.view,
         kind=task.kind,
         outputs=source.card.outputs,
@@ -267,12 +284,12 @@ def convert_checkpoint(name: str, path: Path, out: Path) -> Adapter:
     )
 
 
-def _base_tensors(
+def _load_base(
     adapter: Adapter,
     spec: Backbone,
     path: str | os.PathLike[str] | None,
     allow_other: bool,
-) -> dict[str, torch.Tensor]:
+) -> LoadedBase:
     from perceptmetrics.backbones.weight_maps import canonical
     from perceptmetrics.weights.base import load_base, load_base_file
     from perceptmetrics.weights.official import load_base_by_hash
@@ -293,4 +310,4 @@ def _base_tensors(
             f"{config.base_sha256[:16]}...; scores would change: pass allow_other_base=True if you "
             "want that"
         )
-    return loaded.tensors
+    return loaded

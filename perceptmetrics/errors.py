@@ -71,4 +71,4 @@ class WeightsMismatchError(WeightsError, ValueError):
 
 
 class TrainingError(PerceptError):
-    """Training could not go on; what was saved so far is usable."""
+    """Training could not go on, and wrote no adapter; the text says where and why."""

@@ -81,14 +81,17 @@ def load_image(item: ImageInput, *, name: str | None = None) -> npt.NDArray[np.u
     if name is None:
         name = _name(item, "image")
     pixels = _read(item, name)
-    long, short = max(pixels.shape[:2]), min(pixels.shape[:2])
-    if long > MAX_RATIO * short:
+    check_ratio(pixels.shape[0], pixels.shape[1], name)
+    return pixels
+
+
+def check_ratio(height: int, width: int, name: str) -> None:
+    """Refuses strips, by the rule at the head of this module."""
+    if max(height, width) > MAX_RATIO * min(height, width):
         raise ImageError(
             name,
-            f"has {pixels.shape[1]} by {pixels.shape[0]} pixels, a strip of more than "
-            f"{MAX_RATIO} to 1; crop it first",
+            f"has {width} by {height} pixels, a strip of more than {MAX_RATIO} to 1; crop it first",
         )
-    return pixels
 
 
 def _read(item: ImageInput, name: str) -> npt.NDArray[np.uint8]:

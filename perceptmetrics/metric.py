@@ -14,9 +14,10 @@ from torch.nn import functional as F
 from perceptmetrics.card import MetricCard
 from perceptmetrics.data.batches import to_tensor
 from perceptmetrics.errors import ImageError, OptionError
-from perceptmetrics.images import ImageInput, iterate_images, load_image
+from perceptmetrics.images import ImageInput, check_ratio, iterate_images, load_image
 from perceptmetrics.lora import fold
 from perceptmetrics.model import PerceptualModel
+from perceptmetrics.pixels import check_float_range
 from perceptmetrics.registry import unknown_name
 from perceptmetrics.views import GridCrops, Pixels, RandomCrops, View
 from perceptmetrics.weights.adapter import AdapterConfig
@@ -55,7 +56,7 @@ def mean_over_cuts(
     """
     means: list[Tensor] = []
     head = model.head(dataset)
-    device = model.mean.device
+    device = model.device
 
     def flush(cuts: list[Pixels]) -> None:
         stacked = to_tensor(np.concatenate(cuts)).to(device)
@@ -94,7 +95,8 @@ class Metric(nn.Module):
         card: Provenance, range, direction.
         view: What the encoder sees.
         labels: Class names of a classification metric, or names of the scores.
-        higher_is_better: Whether more is better; ``None`` for classes.
+        kind: ``regression`` or ``classification``.
+        higher_is_better: Whether more is better; ``None`` where neither is.
         is_differentiable: Always ``True``; see ``grad`` of :meth:`forward`.
 
     Example:
@@ -126,6 +128,9 @@ class Metric(nn.Module):
         self.card = card
         self.dataset = dataset
         self.view = _with_crops(config.view, crops)
+        if self.view != config.view:
+            note = f"the figures are those of the default view: {config.view}"
+            self.card = replace(card, view=str(self.view), notes=(*card.notes, note))
         self.seed = seed
         self.batch_size = batch_size
         fold(model.encoder)
@@ -138,9 +143,14 @@ class Metric(nn.Module):
         return self.config.outputs
 
     @property
+    def kind(self) -> str:
+        """``regression`` or ``classification``."""
+        return self.config.kind
+
+    @property
     def higher_is_better(self) -> bool | None:
-        """``None`` for classes."""
-        return None if self.config.kind == "classification" else True
+        """Whether more is better; ``None`` where neither is."""
+        return self.config.higher_is_better
 
     def train(self, mode: bool = True) -> Metric:
         """Does nothing: a metric has no training mode."""
@@ -154,7 +164,8 @@ class Metric(nn.Module):
                 of these, in mixed sizes; a tensor may be a batch (N, 3, H, W).
             grad: Keep gradients with respect to ``images``, which must then be a float tensor
                 (3, H, W) or (N, 3, H, W) in [0, 1]. The image is resized by torch, unrounded,
-                so scores differ from the usual path by what rounding to 256 levels does.
+                so scores differ from the usual path by what rounding to 256 levels does. All
+                images go through the encoder at once, whatever the ``batch_size``.
 
         Returns:
             float32 on the CPU (on the metric's device with ``grad``): (N,) for one score,
@@ -197,7 +208,7 @@ class Metric(nn.Module):
         return {
             group: sum(
                 (probabilities[:, self.labels.index(label)] for label in labels),
-                start=torch.zeros(len(probabilities)),
+                start=probabilities.new_zeros(len(probabilities)),
             )
             for group, labels in self.config.groupings[grouping].items()
         }
@@ -213,15 +224,15 @@ class Metric(nn.Module):
             raise ImageError(
                 "images", f"shape {tuple(images.shape)}, expected (3, H, W) or (N, 3, H, W)"
             )
+        if batch.numel() == 0:
+            raise ImageError("images", "there are none in it; give at least one image")
         low, high = (float(v) for v in batch.detach().aminmax())
-        if not (low >= 0 and high <= 1):
-            raise ImageError(
-                "images", f"values from {low:g} to {high:g}, expected [0, 1]; divide by 255"
-            )
+        check_float_range(low, high, "images")
         height, width = batch.shape[-2:]
+        check_ratio(height, width, "images")
         plan = self.view.plan(height, width, np.random.default_rng(self.seed))
         resized = F.interpolate(
-            batch.to(self.model.mean.device),
+            batch.to(self.model.device),
             size=(plan.height, plan.width),
             mode="bicubic",
             antialias=True,

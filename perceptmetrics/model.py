@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 import torch
@@ -41,8 +41,18 @@ class OutputHead(nn.Module):
         return self.layers(embedding)  # type: ignore[no-any-return]
 
     def to_rating_scale(self, raw: Tensor) -> Tensor:
-        """(N, K) standardised -> (N, K) in the unit of the ratings."""
+        """(N, K) standardised, in float32 or wider -> (N, K) in the unit of the ratings."""
         return raw * self.scale + self.shift
+
+    def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> OutputHead:
+        # `.half()` must not round the two numbers that bring every score to its unit: they move
+        # with the module but stay float32.
+        kept = self.scale, self.shift
+        super()._apply(function, recurse)  # type: ignore[no-untyped-call]
+        self.scale, self.shift = (
+            old.to(new.device) for old, new in zip(kept, (self.scale, self.shift), strict=True)
+        )
+        return self
 
 
 class PerceptualModel(nn.Module):
@@ -54,9 +64,6 @@ class PerceptualModel(nn.Module):
         heads: One head for each dataset.
         strategy: How the encoder trains; says what an adapter must hold.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -70,14 +77,26 @@ class PerceptualModel(nn.Module):
         self.strategy: Strategy = strategy
         self.encoder = encoder
         self.heads = nn.ModuleDict(heads)
-        self.register_buffer("mean", torch.tensor(spec.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder is."""
+        return self.encoder.pos_embed.device
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """(N, 3, H, W) uint8, or floats in [0, 1], to what the encoder was pretrained on."""
-        if pixels.dtype == torch.uint8:
-            pixels = pixels.to(self.mean.dtype) / 255
-        return (pixels.to(self.mean.dtype) - self.mean) / self.std
+        """(N, 3, H, W) uint8, or floats in [0, 1], to what the encoder was pretrained on.
+
+        The arithmetic is in float32 (or the pixels' own float64); the result has the encoder's
+        dtype.
+        """
+        if not pixels.is_floating_point():
+            pixels = pixels.float() / 255
+        wide = torch.promote_types(pixels.dtype, torch.float32)
+        mean, std = (
+            torch.tensor(values, dtype=wide, device=pixels.device).view(3, 1, 1)
+            for values in (self.spec.mean, self.spec.std)
+        )
+        return ((pixels.to(wide) - mean) / std).to(self.encoder.pos_embed.dtype)
 
     def head(self, dataset: str | None = None) -> OutputHead:
         """The head of a dataset; without a name, the only one there is.

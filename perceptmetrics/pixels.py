@@ -30,17 +30,22 @@ def to_uint8(values: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
         )
     if values.dtype.itemsize < 4:  # float16 cannot hold every 255th
         values = values.astype(np.float32)
-    low, high = values.min(), values.max()
-    if not (low >= -FLOAT_SLACK and high <= 1 + FLOAT_SLACK):
-        if not (np.isfinite(low) and np.isfinite(high)):
-            fix = "remove NaN and infinity"
-        elif low < 0:
-            fix = "undo the normalisation (x * std + mean) or clip"
-        else:
-            fix = "divide by 255 if they are 8-bit values"
-        raise ImageError(name, f"float values span {low:g} to {high:g}, expected [0, 1]; {fix}")
+    check_float_range(float(values.min()), float(values.max()), name)
     scaled = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
     return scaled
+
+
+def check_float_range(low: float, high: float, name: str) -> None:
+    """Refuses floats that leave [0, 1] by more than rounding, and says how to mend them."""
+    if low >= -FLOAT_SLACK and high <= 1 + FLOAT_SLACK:
+        return
+    if not (np.isfinite(low) and np.isfinite(high)):
+        fix = "remove NaN and infinity"
+    elif low < 0:
+        fix = "undo the normalisation (x * std + mean) or clip"
+    else:
+        fix = "divide by 255 if they are 8-bit values"
+    raise ImageError(name, f"float values span {low:g} to {high:g}, expected [0, 1]; {fix}")
 
 
 def over_white(

@@ -21,6 +21,9 @@ from perceptmetrics.errors import OptionError
 
 Pixels = npt.NDArray[np.uint8]
 
+ENLARGED = "images whose short side is smaller than the view needs are enlarged"
+"""What every card says of small images."""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -76,6 +79,21 @@ class View:
     def count(self) -> int:
         """How many cuts one image gives."""
         return 1
+
+    def __post_init__(self) -> None:
+        """Refuses sizes that no cut can have; views come out of files and plug-ins too."""
+        size, resize_to = getattr(self, "size", 1), getattr(self, "resize_to", None)
+        crops, min_area = getattr(self, "crops", 1), getattr(self, "min_area", 1)
+        if size < 1 or (resize_to is not None and resize_to < size):
+            raise OptionError(
+                f"view {self.kind} of size {size}, resized to {resize_to}: expected a size of at "
+                "least 1 and a resize_to of at least the size"
+            )
+        if crops < 1 or not 0 < min_area <= 1:
+            raise OptionError(
+                f"view {self.kind} with {crops} crops, min_area {min_area}: expected at least 1 "
+                "crop and 0 < min_area <= 1"
+            )
 
     def plan(self, height: int, width: int, generator: np.random.Generator) -> Plan:
         """Where to cut an image of that size."""
@@ -261,7 +279,7 @@ class RandomResizedCrop(View):
     """A random part of the image brought to ``size``, mirrored half of the time: for training.
 
     Area between ``min_area`` and all of the image, aspect ratio between 3/4 and 4/3, as in
-    Inception and torchvision; ten draws, then the middle.
+    Inception and torchvision; after ten draws that do not fit, the largest square anywhere.
     """
 
     kind: ClassVar[str] = "random_resized_crop"

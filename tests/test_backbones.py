@@ -96,37 +96,28 @@ def transformers_clip(spec: Backbone, **changes: int) -> Any:
 
 def transformers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Canonical CLIP tensors under transformers' names: the way back, written out on its own."""
-    stem = {
-        "patch_embed.proj.weight": "embeddings.patch_embedding.weight",
-        "norm_pre.": "pre_layrnorm.",
-        "norm.": "post_layernorm.",
-        "blocks.": "encoder.layers.",
-        ".norm1.": ".layer_norm1.",
-        ".norm2.": ".layer_norm2.",
-        ".attn.proj.": ".self_attn.out_proj.",
-    }
-    renamed = {
-        "visual_projection.weight": state["projection.weight"],
-        "vision_model.embeddings.class_embedding": state["cls_token"][0, 0],
-        "vision_model.embeddings.position_embedding.weight": state["pos_embed"][0],
-    }
+    ours_to_theirs = (
+        (r"^cls_token", "embeddings.class_embedding"),
+        (r"^pos_embed", "embeddings.position_embedding.weight"),
+        (r"^patch_embed\.proj", "embeddings.patch_embedding"),
+        (r"^norm_pre", "pre_layrnorm"),
+        (r"^norm\.", "post_layernorm."),
+        (r"^blocks", "encoder.layers"),
+        (r"\.norm([12])\.", r".layer_norm\1."),
+        (r"attn\.proj", "self_attn.out_proj"),
+    )
+    renamed = {}
     for name, tensor in state.items():
-        if name in ("projection.weight", "cls_token", "pos_embed"):
-            continue
-        if not name.startswith("blocks."):
-            start = next(key for key in stem if name.startswith(key))
-            renamed["vision_model." + name.replace(start, stem[start])] = tensor
-            continue
         new = name
-        for ours, theirs in stem.items():
-            if ours.startswith(".") or ours == "blocks.":
-                new = new.replace(ours, theirs)
-        if ".attn.qkv." in new:
+        for ours, theirs in ours_to_theirs:
+            new = re.sub(ours, theirs, new)
+        if "attn.qkv" in name:
             for part, third in zip("qkv", tensor.chunk(3), strict=True):
-                key = new.replace(".attn.qkv.", f".self_attn.{part}_proj.")
-                renamed["vision_model." + key] = third
+                key = new.replace("attn.qkv", f"self_attn.{part}_proj")
+                renamed[f"vision_model.{key}"] = third
         else:
-            renamed["vision_model." + new] = tensor
+            renamed[f"vision_model.{new}"] = tensor.squeeze() if tensor.dim() == 3 else tensor
+    renamed["visual_projection.weight"] = renamed.pop("vision_model.projection.weight")
     return renamed
 
 

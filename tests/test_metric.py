@@ -83,7 +83,10 @@ def test_a_pickled_metric_gives_the_same_bits() -> None:
     assert copy.card == metric.card
 
 
-@pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-5), (torch.bfloat16, 0.1)])
+@pytest.mark.parametrize(
+    ("dtype", "near"),
+    [(torch.float64, 1e-5), (torch.float16, 0.02), (torch.bfloat16, 0.1)],
+)
 def test_a_metric_follows_to(dtype: torch.dtype, near: float) -> None:
     full = tiny.metric()(IMAGES)
     other = tiny.metric().to(dtype)
@@ -136,12 +139,29 @@ def test_the_differentiable_path_agrees_with_the_usual_one() -> None:
     )
 
 
+def test_half_precision_leaves_the_rating_scale_alone() -> None:
+    metric = tiny.metric()
+    metric.model.head().shift.fill_(4.37)
+    assert metric.bfloat16().model.head().shift.item() == torch.tensor(4.37).item()
+
+
+def test_a_changed_view_is_on_the_card() -> None:
+    metric = tiny.metric(view=CROPS, crops=3)
+    assert metric.card.view == str(metric.view)
+    assert "figures are those of the default view" in metric.card.notes[-1]
+
+
 def test_gradients_need_a_float_tensor_in_range() -> None:
     metric = tiny.metric()
     with pytest.raises(OptionError, match="needs a float tensor"):
         metric(IMAGES[0], grad=True)
     with pytest.raises(ImageError, match="divide by 255"):
         metric(torch.full((3, 32, 32), 200.0), grad=True)
+    with pytest.raises(ImageError, match="a strip of more than 100 to 1"):
+        metric(torch.zeros(3, 1, 3000), grad=True)
+    with pytest.raises(ImageError, match="give at least one image"):
+        metric(torch.zeros(0, 3, 32, 32), grad=True)
+    metric(torch.full((3, 32, 32), 1.000001), grad=True)  # rounding, as on the usual path
 
 
 def test_a_bad_image_is_named() -> None:

@@ -35,9 +35,9 @@ COLUMNS = ("affect.valence", "emotion.label")
 class Fake:
     """Judges by the mean of the red channel, and remembers how many images came at once."""
 
-    def __init__(self, labels: tuple[str, ...], higher_is_better: bool | None = True) -> None:
+    def __init__(self, labels: tuple[str, ...], kind: str = "regression") -> None:
         self.labels = labels
-        self.higher_is_better = higher_is_better
+        self.kind = kind
         self.asked: list[int] = []
 
     def __call__(self, images: Any) -> torch.Tensor:
@@ -199,7 +199,7 @@ def test_columns_are_named_after_metric_and_output() -> None:
         "affect.valence",
         "affect.arousal",
     )
-    assert columns_of("shade", Fake(("dark", "light"), None)) == (
+    assert columns_of("shade", Fake(("dark", "light"), "classification")) == (
         "shade.label",
         "shade.dark",
         "shade.light",

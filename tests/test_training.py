@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from perceptmetrics.tasks import TASKS, Task
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.run import Run, train
 from perceptmetrics.training.trainer import Epoch, Optimisation, fit
-from perceptmetrics.views import RandomCrops
+from perceptmetrics.views import ENLARGED, RandomCrops
 from perceptmetrics.weights.adapter import load_adapter
 
 RECIPE = Recipe(
@@ -114,7 +115,9 @@ def test_classes_are_learned(tmp_path: Path) -> None:
     from perceptmetrics.statistics import accuracy
 
     task = replace(tiny.CLASSES, loss=cross_entropy_loss, measures={"accuracy": accuracy})
-    assert run_tiny(tmp_path, "run", task=task).figures["accuracy"] >= 0.8
+    run = run_tiny(tmp_path, "run", task=task)
+    assert run.figures["accuracy"] >= 0.8
+    assert run.adapter.card.validation[0].measure == "accuracy"
 
 
 def test_a_run_folder_says_how_to_repeat_it(tmp_path: Path) -> None:
@@ -125,11 +128,70 @@ def test_a_run_folder_says_how_to_repeat_it(tmp_path: Path) -> None:
     assert record["base"]["sha256"] == tiny.base().sha256
     assert len(record["data"]["sha256"]) == 64
     assert len(record["history"]) == len(run.history)
-    assert set(record["versions"]) == {"torch", "numpy", "pillow", "loralib"}
+    assert {"python", "perceptmetrics", "torch", "scipy"} <= set(record["versions"])
+    assert record["backbone"] == tiny.BACKBONE.name
+    assert record["machine"]["threads"] >= 1
     card = run.adapter.card
+    assert card.seen == "ratings from 0 to 1"
+    assert ENLARGED in card.notes
     assert card.base_sha256 == tiny.base().sha256
     assert card.validation[0].measure == "SRCC"
     assert card.validation[0].low <= card.validation[0].value <= card.validation[0].high
+
+
+def test_the_defaults_are_the_papers() -> None:
+    how = Optimisation()
+    assert (how.epochs, how.patience, how.weight_decay) == (40, 12, 1e-4)
+    recipe = Recipe()
+    assert (recipe.batch_size, recipe.validation_fraction, recipe.strategy) == (32, 0.1, "lora")
+    assert recipe.lora == LoRAConfig(rank=16, alpha=8, dropout=0.1)
+
+
+@pytest.mark.parametrize("how", [{"precision": "bf16"}, {"schedule": "one-cycle"}])
+def test_precision_and_schedule_are_options(tmp_path: Path, how: dict[str, Any]) -> None:
+    optimisation = replace(RECIPE.optimisation, **how)
+    run = run_tiny(tmp_path, "run", replace(RECIPE, optimisation=optimisation))
+    assert run.history[-1].loss < run.history[0].loss
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch_size": 1}, "batch_size is 1, expected at least 2"),
+        ({"replicas": 0}, "replicas is 0"),
+        ({"validation_fraction": 1.0}, "expected between 0 and 1"),
+        ({"train_view": RandomCrops(32, 40, 3)}, "gives 3 cuts"),
+    ],
+)
+def test_a_recipe_that_cannot_train_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        replace(RECIPE, **wrong)
+
+
+def test_too_few_groups_are_found_before_training(tmp_path: Path) -> None:
+    csv = tiny.rated_folder(tmp_path)
+    data = read_manifest(csv, tiny.TASK)
+    lumped = replace(data, groups=tuple(f"ref{i % 4}" for i in range(len(data))))
+    with pytest.raises(DataError, match="raise --validation-fraction"):
+        train(
+            tiny.TASK,
+            lumped,
+            tmp_path / "run",
+            backbone=tiny.BACKBONE,
+            base=tiny.base(),
+            base_name="tiny-vit.random",
+            recipe=RECIPE,
+        )
+
+
+def test_ratings_on_another_scale_are_not_said_to_be_on_the_tasks(tmp_path: Path) -> None:
+    csv = tiny.rated_folder(tmp_path)
+    rows = [line.split(",") for line in csv.read_text().splitlines()[1:]]
+    scaled = [f"{image},{100 * float(score)}" for image, score in rows]
+    csv.write_text("\n".join(["image,score", *scaled]))
+    card = run_tiny(tmp_path, "run").adapter.card
+    assert card.score_range is None
+    assert card.seen == "ratings from 0 to 100"
 
 
 def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:

@@ -107,6 +107,20 @@ def test_a_view_survives_an_adapter_file(view: View) -> None:
     assert view_from_dict(view.to_dict()) == view
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "centre_crop", "size": 224, "resize_to": 160}, "resize_to of at least the size"),
+        ({"kind": "random_crops", "size": 0}, "a size of at least 1"),
+        ({"kind": "grid_crops", "crops": 0}, "at least 1 crop"),
+        ({"kind": "random_resized_crop", "min_area": 0.0}, "0 < min_area <= 1"),
+    ],
+)
+def test_a_view_that_cannot_cut_is_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        view_from_dict(fields)
+
+
 def test_an_unknown_view_is_refused() -> None:
     with pytest.raises(OptionError, match="expected one of centre_crop"):
         view_from_dict({"kind": "fisheye"})

@@ -68,8 +68,7 @@ def _metric(spec: MetricSpec) -> Facts:
 def _adapter_file(path: Path) -> Facts:
     from perceptmetrics.backbones import BACKBONES
     from perceptmetrics.backbones.counts import count_parameters
-    from perceptmetrics.create import ADAPTER_FILE
-    from perceptmetrics.weights.adapter import read_card
+    from perceptmetrics.weights.adapter import ADAPTER_FILE, read_card
 
     file = path / ADAPTER_FILE if path.is_dir() else path
     config, card = read_card(file)

@@ -179,7 +179,6 @@ def train(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
             schedule=schedule,
-            seed=seed,
             precision=precision,
         ),
         batch_size=batch_size,

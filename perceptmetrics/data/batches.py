@@ -55,8 +55,7 @@ def training_batches(
         cut: Pixels = view.cut(load_image(manifest.images[index]), generator)[0]
         return cut
 
-    chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    chunks = [chunk for chunk in chunks if len(chunk) > 1 or len(chunks) == 1]
+    chunks = [order[start:end] for start, end in batch_bounds(len(order), batch_size)]
     with ThreadPoolExecutor(threads) as pool:
         ahead = [pool.submit(load, item) for item in (chunks[0] if chunks else ())]
         for position, chunk in enumerate(chunks):
@@ -64,6 +63,18 @@ def training_batches(
             following = chunks[position + 1] if position + 1 < len(chunks) else ()
             ahead = [pool.submit(load, item) for item in following]
             yield to_tensor(np.stack(cuts)), targets[torch.from_numpy(items[chunk, 0])]
+
+
+def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
+    """Where each batch of an epoch starts and ends; a last one of a single item is left out.
+
+    Example:
+        >>> batch_bounds(9, 4)
+        [(0, 4), (4, 8)]
+    """
+    starts = range(0, count, batch_size)
+    bounds = [(start, min(start + batch_size, count)) for start in starts]
+    return [(start, end) for start, end in bounds if end - start > 1]
 
 
 def to_tensor(cuts: Pixels) -> Tensor:

@@ -149,7 +149,7 @@ def _target(where: str, row: dict[str, str], keys: tuple[str, ...], task: Task) 
         label = row[keys[0]].strip()
         if label in task.outputs:
             return task.outputs.index(label)
-        if label.isdigit() and int(label) < len(task.outputs):
+        if label.isdecimal() and int(label) < len(task.outputs):
             return int(label)
         raise DataError(
             f"{where}: label {label!r} is none of task {task.name!r}: {', '.join(task.outputs)}"

@@ -30,8 +30,8 @@ class Judge(Protocol):
         """Names of the scores, or of the classes."""
 
     @property
-    def higher_is_better(self) -> bool | None:
-        """``None`` for classes."""
+    def kind(self) -> str:
+        """``regression`` or ``classification``."""
 
     def __call__(self, images: Any) -> Tensor:
         """Images to (N,) or (N, outputs)."""
@@ -64,12 +64,12 @@ def columns_of(name: str, judge: Judge) -> tuple[str, ...]:
 
     Example:
         >>> class Affect:
-        ...     labels, higher_is_better = ("valence", "arousal"), True
+        ...     labels, kind = ("valence", "arousal"), "regression"
         >>> columns_of("affect", Affect())
         ('affect.valence', 'affect.arousal')
     """
     each = tuple(f"{name}.{label}" for label in judge.labels)
-    if judge.higher_is_better is None:
+    if judge.kind == "classification":
         return (f"{name}.label", *each)
     return (name,) if len(each) == 1 else each
 
@@ -145,7 +145,7 @@ def _cells(judge: Judge, scores: Tensor) -> Iterator[list[Cell]]:
     for row in table.reshape(len(table), -1):
         # The shortest decimal that is this float32: 0.7131837, not 0.71318370103836.
         numbers: list[Cell] = [float(str(value)) for value in row]
-        if judge.higher_is_better is None:
+        if judge.kind == "classification":
             yield [judge.labels[int(row.argmax())], *numbers]
         else:
             yield numbers

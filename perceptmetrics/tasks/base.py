@@ -35,7 +35,9 @@ class Task:
         head: The head that is built when no other is asked for.
         replicas: Cuts of each training image per epoch.
         scale_free: The loss leaves scale and offset of the output open (PLCC), so the trainer
-            fits them on the training ratings afterwards.
+            fits them on the validation ratings afterwards; ranks do not depend on them.
+        higher_is_better: Whether more is better; ``None`` where neither is: an arousing image is
+            not a better one, and classes have no order.
         score_range: The scale of the ratings, if it has ends.
         direction: What a higher score means.
         unit: What a score counts.
@@ -61,6 +63,7 @@ class Task:
     score_range: tuple[float, float] | None = None
     direction: str = "higher is better"
     unit: str = ""
+    higher_is_better: bool | None = True
     groupings: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     default_metric: str = ""
     paper: str = "Zalcher et al., Don't Judge Before You CLIP"
@@ -71,6 +74,12 @@ class Task:
                 f"task {self.name!r} has {len(self.outputs)} outputs; a regression task needs at "
                 "least one, a classification task at least two"
             )
+        for grouping, groups in self.groupings.items():
+            labels = [label for group in groups.values() for label in group]
+            if sorted(labels) != sorted(self.outputs):
+                raise OptionError(
+                    f"grouping {grouping!r} of task {self.name!r} must hold every class once"
+                )
         if not self.measures:
             raise OptionError(f"task {self.name!r} has no measure to choose the best epoch by")
 

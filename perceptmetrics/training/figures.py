@@ -12,8 +12,9 @@ from perceptmetrics.card import MetricCard, Validation
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.errors import DataError, TrainingError
 from perceptmetrics.model import PerceptualModel
-from perceptmetrics.statistics import bootstrap_ci
+from perceptmetrics.statistics import ConfidenceInterval, bootstrap_ci
 from perceptmetrics.tasks import Task
+from perceptmetrics.views import ENLARGED
 from perceptmetrics.weights.adapter import AdapterConfig
 
 
@@ -74,8 +75,14 @@ def run_card(
     """What the run knows goes on the card; what only a person knows is taken from ``given``."""
     given = given or MetricCard(name=task.name, task=task.name, outputs=task.outputs)
     figures = []
+    groups = np.unique(np.asarray(validation.groups), return_inverse=True)[1]
+    seen, score_range = given.seen, given.score_range or task.score_range
     if task.kind == "regression":
-        groups = np.unique(np.asarray(validation.groups), return_inverse=True)[1]
+        ratings = np.concatenate([training.targets, validation.targets])
+        low, high = float(ratings.min()), float(ratings.max())
+        seen = seen or f"ratings from {low:g} to {high:g}"
+        if score_range is not None and not score_range[0] <= low <= high <= score_range[1]:
+            score_range = None  # these ratings stand on a scale of their own
         for k, output in enumerate(task.outputs):
             interval = bootstrap_ci(
                 task.measures[task.selects_by],
@@ -83,19 +90,19 @@ def run_card(
                 validation.targets[:, k],
                 groups=groups,
             )
-            figures.append(
-                Validation(
-                    output,
-                    task.selects_by,
-                    interval.value,
-                    interval.low,
-                    interval.high,
-                    len(validation),
-                )
-            )
+            figures.append(_validation(output, task, interval, validation))
+    else:
+        interval = bootstrap_ci(
+            task.measures[task.selects_by], prediction, validation.targets, groups=groups
+        )
+        figures.append(_validation("all classes", task, interval, validation))
+    chosen_on = f"{len(validation)} images that training never saw; they chose the best epoch"
+    if task.scale_free:
+        chosen_on += ", and the scores' scale and offset were fitted on them"
     return replace(
         given,
-        score_range=given.score_range or task.score_range,
+        score_range=score_range,
+        seen=seen,
         direction=task.direction,
         unit=given.unit or task.unit,
         paper=given.paper or task.paper,
@@ -105,7 +112,15 @@ def run_card(
         view=str(config.view),
         training_data=given.training_data or f"{len(training)} images of your own",
         validation=tuple(figures),
-        validated_how=given.validated_how
-        or f"{len(validation)} images that training never saw; they chose the best epoch",
+        validated_how=given.validated_how or chosen_on,
+        notes=(*given.notes, ENLARGED),
         command=command,
+    )
+
+
+def _validation(
+    output: str, task: Task, interval: ConfidenceInterval, validation: Manifest
+) -> Validation:
+    return Validation(
+        output, task.selects_by, interval.value, interval.low, interval.high, len(validation)
     )

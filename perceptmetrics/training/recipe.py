@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from perceptmetrics.adaptation import LoRAConfig, Strategy
+from perceptmetrics.errors import OptionError
 from perceptmetrics.heads import HeadSpec
 from perceptmetrics.training.trainer import Optimisation
 from perceptmetrics.views import View
@@ -36,6 +37,21 @@ class Recipe:
     validation_fraction: float = 0.1
     seed: int = 0
     half: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2:
+            raise OptionError(f"batch_size is {self.batch_size}, expected at least 2")
+        if self.replicas is not None and self.replicas < 1:
+            raise OptionError(f"replicas is {self.replicas}, expected at least 1")
+        if not 0 < self.validation_fraction < 1:
+            raise OptionError(
+                f"validation_fraction is {self.validation_fraction}, expected between 0 and 1"
+            )
+        if self.train_view is not None and self.train_view.count != 1:
+            raise OptionError(
+                f"the training view gives {self.train_view.count} cuts ({self.train_view}), "
+                "expected one; use replicas for more cuts of an image"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for ``run.json``."""

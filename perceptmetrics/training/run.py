@@ -18,10 +18,10 @@ import torch
 
 from perceptmetrics.backbones import Backbone
 from perceptmetrics.card import MetricCard
-from perceptmetrics.data.batches import training_batches
+from perceptmetrics.data.batches import batch_bounds, training_batches
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.data.splits import split_by_group
-from perceptmetrics.errors import TrainingError
+from perceptmetrics.errors import DataError, TrainingError
 from perceptmetrics.images import load_image
 from perceptmetrics.lora import parameter_count
 from perceptmetrics.metric import DEFAULT_SEED, mean_over_cuts
@@ -31,11 +31,20 @@ from perceptmetrics.training.figures import figure, fit_rating_scale, run_card, 
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.trainer import Epoch, fit
 from perceptmetrics.views import View
-from perceptmetrics.weights.adapter import Adapter, AdapterConfig
+from perceptmetrics.weights.adapter import ADAPTER_FILE, Adapter, AdapterConfig
 from perceptmetrics.weights.base import LoadedBase
 
-ADAPTER_FILE = "adapter.safetensors"
 RUN_FILE = "run.json"
+RECORDED_PACKAGES = (
+    "perceptmetrics",
+    "torch",
+    "numpy",
+    "pillow",
+    "safetensors",
+    "loralib",
+    "scipy",
+    "scikit-learn",
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ def train(
         progress: Wraps an epoch's batches, given their number.
 
     Raises:
-        DataError: Too few images, or constant ratings.
+        DataError: Too few images or groups, or constant ratings.
         ImageError: An image cannot be read.
         TrainingError: The loss or the validation score became NaN.
     """
@@ -112,6 +121,13 @@ def train(
     )
     first, second = split_by_group(data.groups, recipe.validation_fraction, recipe.seed)
     training, validation = data.take(first), data.take(second)
+    if len(set(validation.groups)) < 2 or len(training) < 2:
+        # Found now, not after hours of training: figures and their intervals need more.
+        raise DataError(
+            f"the split leaves {len(training)} training images and {len(set(validation.groups))} "
+            "validation images (or groups of them), expected at least 2 of each; raise "
+            "--validation-fraction, or give more images"
+        )
     classification = task.kind == "classification"
     model = build_model(
         backbone,
@@ -149,8 +165,7 @@ def train(
         )
         return progress(produced, steps)
 
-    count = len(training) * replicas
-    steps = count // recipe.batch_size + (count % recipe.batch_size > 1 or count == 1)
+    steps = len(batch_bounds(len(training) * replicas, recipe.batch_size))
     history, best = fit(
         model,
         model.adapted_state,
@@ -159,6 +174,7 @@ def train(
         steps,
         lambda: figure(task, task.selects_by, predict(validation_view), validation),
         recipe.optimisation,
+        recipe.seed,
         report,
     )
     model.load_adapted_state(best)
@@ -174,6 +190,7 @@ def train(
         lora=recipe.lora,
         head=head,
         groupings=task.groupings,
+        higher_is_better=task.higher_is_better,
     )
     if recipe.half:
         # What is stored is what is judged: the figures below are those of the rounded matrices.
@@ -190,9 +207,9 @@ def train(
         run_card(card, task, config, training, validation, prediction, command),
         model.adapted_state(),
     )
-    adapter.save(out / ADAPTER_FILE, half=recipe.half)
     record = {
         "task": task.name,
+        "backbone": backbone.name,
         "command": command,
         "recipe": recipe.to_dict(),
         "base": {"name": base_name, "sha256": base.sha256, "origin": base.origin},
@@ -206,9 +223,18 @@ def train(
         },
         "history": [asdict(epoch) for epoch in history],
         "figures": figures,
-        "versions": {name: version(name) for name in ("torch", "numpy", "pillow", "loralib")},
-        "machine": {"platform": platform.platform(), "device": device},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in RECORDED_PACKAGES},
+        },
+        "machine": {
+            "platform": platform.platform(),
+            "device": device,
+            "threads": torch.get_num_threads(),
+        },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+    # The adapter comes last: where it is, the run is finished.
     (out / RUN_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    adapter.save(out / ADAPTER_FILE, half=recipe.half)
     return Run(out, adapter, tuple(history), figures)

@@ -28,7 +28,6 @@ class Optimisation:
         learning_rate: The paper explores 5e-5, 1e-4, 5e-4 and 1e-3.
         weight_decay: Of AdamW.
         schedule: ``constant``, or ``one-cycle`` (up, then down to zero over all epochs).
-        seed: Of dropout.
         precision: ``fp32``, or ``bf16`` for autocast where the device has it.
     """
 
@@ -37,7 +36,6 @@ class Optimisation:
     learning_rate: float = 1e-4
     weight_decay: float = 1e-4
     schedule: Schedule = "constant"
-    seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self) -> None:
@@ -65,6 +63,7 @@ def fit(
     steps: int,
     validate: Callable[[], float],
     how: Optimisation,
+    seed: int = 0,
     report: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[list[Epoch], dict[str, Tensor]]:
     """Trains a model and returns its best state.
@@ -77,6 +76,7 @@ def fit(
         steps: How many batches an epoch has.
         validate: The score of the model as it stands, in eval mode; higher is better.
         how: Numbers of the optimisation.
+        seed: Of dropout.
         report: Called after each epoch.
 
     Returns:
@@ -102,7 +102,7 @@ def fit(
     # is given back as it was.
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        torch.random.manual_seed(how.seed)
+        torch.random.manual_seed(seed)
         for number in range(how.epochs):
             model.train()
             total, count = 0.0, 0

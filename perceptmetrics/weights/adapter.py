@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT = "perceptmetrics-adapter/1"
 METADATA_KEY = "perceptmetrics"
+ADAPTER_FILE = "adapter.safetensors"  # its name in a run folder
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class AdapterConfig:
         view: What the encoder sees of an image when scoring.
         datasets: Names of the heads.
         groupings: Coarser views of the classes.
+        higher_is_better: Whether more is better; ``None`` where neither is.
     """
 
     kind: Literal["regression", "classification"]
@@ -55,6 +57,7 @@ class AdapterConfig:
     head: HeadSpec = field(default_factory=HeadSpec)
     datasets: tuple[str, ...] = ("default",)
     groupings: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    higher_is_better: bool | None = True
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""

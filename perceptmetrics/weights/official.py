@@ -95,6 +95,7 @@ def convert_official(
         lora=LORA,
         head=HEAD,
         groupings=groupings or {},
+        higher_is_better=None if kind == "classification" else True,
     )
     card = replace(
         card,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from perceptmetrics.card import MetricCard
 from perceptmetrics.metrics.base import MetricSpec, OfficialCheckpoint
 from perceptmetrics.tasks.builtin.emotion import EMOTION
-from perceptmetrics.views import CentreCrop, RandomCrops, StretchedCrops, View
+from perceptmetrics.views import ENLARGED, CentreCrop, RandomCrops, StretchedCrops, View
 
 _PAPER = "Zalcher et al., Don't Judge Before You CLIP: A Unified Approach for Perceptual Tasks"
 
@@ -40,7 +40,7 @@ def _official(
         backbone="clip-l14",
         view=str(view),
         validated_how="by its authors: Tables 1, 3 and 4 of the paper; not measured by us",
-        notes=notes,
+        notes=(*notes, ENLARGED),
     )
     checkpoint = OfficialCheckpoint(f"PerceptCLIP/{repo}", file, view, card, rescale=rescale)
     return MetricSpec(name, task, checkpoint)

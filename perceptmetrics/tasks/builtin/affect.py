@@ -17,6 +17,7 @@ AFFECT = Task(
     measures={"SRCC": srcc, "PLCC": plcc},
     score_range=(1.0, 7.0),
     direction="valence: higher is more positive, 4 is neutral; arousal: higher is more activating",
+    higher_is_better=None,
     unit="mean rating from 1 to 7",
     paper="Kurdi et al. 2017, OASIS, Behavior Research Methods 49",
 )

@@ -26,6 +26,7 @@ EMOTION = Task(
         "weighted F1": weighted_f1,
     },
     direction="a probability for each class; they sum to one",
+    higher_is_better=None,
     unit="probability",
     groupings={"polarity": {"positive": _POSITIVE, "negative": _NEGATIVE}},
     default_metric="perceptclip-emotion",
