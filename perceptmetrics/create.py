@@ -49,7 +49,10 @@ def list_backbones() -> list[str]:
 
 
 def list_metrics(task: str | None = None) -> list[str]:
-    """Names that :func:`create_metric` takes, sorted; plug-ins too.
+    """Names of all metrics, sorted; plug-ins too.
+
+    :func:`create_metric` also takes the name of a task that has a default metric, as ``emotion``
+    has, and paths.
 
     Args:
         task: Only those that judge this.
@@ -156,6 +159,7 @@ def find_spec(name: str) -> MetricSpec:
 
     Raises:
         UnknownNameError: Neither; the text suggests the nearest.
+        WeightsMissingError: The name is a path, and nothing is there.
     """
     if name in METRICS:
         return METRICS.get(name)
@@ -169,6 +173,8 @@ def find_spec(name: str) -> MetricSpec:
             f"task {name!r} has no metric of its own yet: train one with 'perceptmetrics train "
             f"--task {name} --data ratings.csv --out my-run' and give its folder as weights"
         )
+    if Path(name).name != name or Path(name).suffix == ".safetensors":
+        raise WeightsMissingError(f"there is no run folder or adapter file {name}; check the path")
     raise unknown_name("metric", name, {*METRICS.names(), *TASKS.names()})
 
 

@@ -9,6 +9,10 @@ A registry maps names to values of one type. It finds them in three places, in t
 
 Nothing is imported before the first look-up, and the modules that are then imported hold
 specifications only, so listing names never loads torch.
+
+Nobody wins a name by being found first. Two values under one name are an error: at once for our
+own files and for :meth:`Registry.register`; when the name is asked for where an installed package
+brings the second, so that all other names go on working.
 """
 
 from __future__ import annotations
@@ -75,8 +79,8 @@ class Registry(Generic[T]):
         self._package = package
         self._lock = threading.RLock()
         self._entries: dict[str, T] = {}
-        self._origin: dict[str, str] = {}
-        self._broken: dict[str, PluginError] = {}
+        self._origin: dict[str, str] = {}  # of every name seen, also of those taken twice
+        self._broken: dict[str, PluginError | DuplicateNameError] = {}
         self._loaded = False
 
     def get(self, name: str) -> T:
@@ -84,36 +88,45 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: No such name; the text suggests the nearest.
+            DuplicateNameError: An installed plug-in claims a name that is taken.
             PluginError: An installed plug-in of that name cannot be loaded.
         """
-        self._load()
-        if name in self._entries:
-            return self._entries[name]
-        if name in self._broken:
-            raise self._broken[name]
-        raise unknown_name(self.kind, name, self._entries)
+        with self._lock:
+            self._load()
+            if name in self._entries:
+                return self._entries[name]
+            if name in self._broken:
+                raise self._broken[name]
+            raise unknown_name(self.kind, name, self._entries)
 
     def names(self) -> list[str]:
-        """All names, sorted."""
-        self._load()
-        return sorted(self._entries)
+        """All names that can be had, sorted."""
+        return [value.name for value in self.values()]
 
     def values(self) -> list[T]:
         """All entries, sorted by name."""
-        return [self._entries[name] for name in self.names()]
+        with self._lock:
+            self._load()
+            return [self._entries[name] for name in sorted(self._entries)]
 
     def __contains__(self, name: object) -> bool:
-        self._load()
-        return name in self._entries
+        with self._lock:
+            self._load()
+            return name in self._entries
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.values())
 
     @property
-    def broken(self) -> dict[str, PluginError]:
-        """Installed plug-ins that could not be loaded, by entry-point name."""
-        self._load()
-        return dict(self._broken)
+    def broken(self) -> dict[str, PluginError | DuplicateNameError]:
+        """Installed plug-ins that cannot be used.
+
+        By the name of the entry point that could not be loaded, or by the name that is taken
+        twice.
+        """
+        with self._lock:
+            self._load()
+            return dict(self._broken)
 
     def register(self, value: T, *, origin: str = "register()") -> T:
         """Adds an entry and returns it.
@@ -122,9 +135,10 @@ class Registry(Generic[T]):
             PluginError: The value is not of this registry's type.
             DuplicateNameError: The name is taken.
         """
-        self._load()
-        self._add(value, origin)
-        return value
+        with self._lock:
+            self._load()
+            self._add(value, origin)
+            return value
 
     def _add(self, value: T, origin: str) -> None:
         if not isinstance(value, self._value_type):
@@ -132,7 +146,7 @@ class Registry(Generic[T]):
                 f"{origin} gives a {type(value).__name__}, but a {self.kind} plug-in must be a "
                 f"{self._value_type.__module__}.{self._value_type.__qualname__}"
             )
-        if value.name in self._entries:
+        if value.name in self._origin:
             raise DuplicateNameError(
                 f"two {self.kind} plug-ins are called {value.name!r}: one from "
                 f"{self._origin[value.name]}, one from {origin}; rename or uninstall one of them"
@@ -141,33 +155,54 @@ class Registry(Generic[T]):
         self._origin[value.name] = origin
 
     def _load(self) -> None:
-        with self._lock:
-            if self._loaded:
-                return
-            self._loaded = True
-            package = importlib.import_module(self._package)
-            for module_info in pkgutil.iter_modules(package.__path__):
-                module = importlib.import_module(f"{self._package}.{module_info.name}")
-                for value in vars(module).values():
-                    if isinstance(value, self._value_type) and value.name not in self._entries:
-                        self._add(value, module.__name__)
+        """Fills the registry once; the caller holds the lock."""
+        if self._loaded:
+            return
+        self._loaded = True  # before the imports, which may ask this registry themselves
+        try:
+            self._load_package()
             for point in importlib.metadata.entry_points(group=self.group):
                 self._load_entry_point(point)
+        except BaseException:
+            # Half a registry would answer "no such name" from now on. The next look-up tries again.
+            self._loaded = False
+            for found in (self._entries, self._origin, self._broken):
+                found.clear()
+            raise
+
+    def _load_package(self) -> None:
+        package = importlib.import_module(self._package)
+        for module_info in pkgutil.iter_modules(package.__path__):
+            module = importlib.import_module(f"{self._package}.{module_info.name}")
+            for value in vars(module).values():
+                if isinstance(value, self._value_type) and not self._has(value):
+                    self._add(value, module.__name__)
 
     def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> None:
         # One broken plug-in must not take the others down: it is kept, and raised when asked for.
         origin = f"the entry point {point.name!r} = {point.value!r} of {_distribution(point)}"
         try:
             loaded = point.load()
-            for value in loaded if isinstance(loaded, (tuple, list)) else (loaded,):
-                self._add(value, origin)
-        except PluginError as error:
-            self._broken[point.name] = error
         except Exception as error:  # noqa: BLE001 - a foreign module may raise anything
             self._broken[point.name] = PluginError(
                 f"{origin} could not be loaded ({type(error).__name__}: {error}); "
                 "update or uninstall that package"
             )
+            return
+        for value in loaded if isinstance(loaded, (tuple, list)) else (loaded,):
+            try:
+                if not self._has(value):
+                    self._add(value, origin)
+            except PluginError as error:
+                self._broken[point.name] = error
+            except DuplicateNameError as error:
+                # Neither is given: which of them was found first says nothing about which is meant.
+                self._entries.pop(value.name, None)
+                self._broken[value.name] = error
+
+    def _has(self, value: object) -> bool:
+        """Whether it is this very value that was found before: one file may import another's."""
+        return any(entry is value for entry in self._entries.values())
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> str:

@@ -29,6 +29,11 @@ def test_an_unknown_metric_suggests_the_nearest() -> None:
         pm.list_metrics(task="iqaa")
 
 
+def test_a_path_that_is_not_there_is_called_a_path() -> None:
+    with pytest.raises(pm.WeightsMissingError, match="no run folder or adapter file runs/mine"):
+        pm.create_metric("runs/mine")
+
+
 def test_an_unknown_argument_is_an_error() -> None:
     with pytest.raises(TypeError, match="crop_count"):
         pm.create_metric("iqa", crop_count=3)  # type: ignore[call-arg]

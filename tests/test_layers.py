@@ -160,3 +160,9 @@ def test_an_embedded_adapter_is_under_three_megabytes(root: Path) -> None:
         for path in (root / "perceptmetrics" / "adapters").glob("*.safetensors")
     }
     assert {name: size for name, size in sizes.items() if size >= 3_000_000} == {}
+
+
+def test_contributing_draws_the_floors_as_they_are(root: Path) -> None:
+    drawn = (root / "CONTRIBUTING.md").read_text().split("```\ncli\n")[1].split("```")[0]
+    floors = [tuple(line.split()) for line in ["cli", *drawn.splitlines()]]
+    assert floors == [floor for floor in FLOORS if floor != ("__main__",)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,3 +49,11 @@ def test_the_sample_photographs_score_as_the_readme_says(
     for photo, scores in tables.score_samples().items():
         # Another CPU's arithmetic may differ in the last digits; the README prints three.
         assert scores == pytest.approx(kept[photo], abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/weights.md", "docs/crops.md"]
+)
+def test_every_link_inside_the_project_leads_somewhere(root: Path, page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (root / page).read_text())
+    assert [link for link in links if not ((root / page).parent / link).exists()] == []

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT = "perceptmetrics-adapter/1"
 METADATA_KEY = "perceptmetrics"
+ROUNDED = "its matrices are stored as float16: scores are those of the rounded matrices"
 ADAPTER_FILE = "adapter.safetensors"  # its name in a run folder
 
 
@@ -84,7 +85,7 @@ class AdapterConfig:
                 for name, groups in values["groupings"].items()
             }
             return cls(**values)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"the adapter's configuration cannot be read: {error}") from error
 
 
@@ -108,10 +109,14 @@ class Adapter:
         Args:
             path: Where to.
             half: Store matrices as float16: half the size. Scores of the file are then those of
-                the rounded matrices, so validate after saving, not before.
+                the rounded matrices, so validate after saving, not before. The card in the file
+                then says so.
         """
         import torch
 
+        card = self.card
+        if half and not any("float16" in note for note in card.notes):
+            card = replace(card, notes=(*card.notes, ROUNDED))
         tensors = {
             name: tensor.detach().to("cpu", torch.float16 if half and tensor.dim() > 1 else None)
             for name, tensor in self.tensors.items()
@@ -121,7 +126,7 @@ class Adapter:
         description = {
             "format": FORMAT,
             "config": self.config.to_dict(),
-            "card": replace(self.card, sha256="").to_dict(),
+            "card": replace(card, sha256="").to_dict(),
         }
         metadata = {METADATA_KEY: json.dumps(description, ensure_ascii=False)}
         save_tensors(tensors, path, metadata)
@@ -160,17 +165,29 @@ def read_card(path: Path) -> tuple[AdapterConfig, MetricCard]:
 
     Raises:
         WeightsMissingError: No such file.
-        WeightsMismatchError: The file is not an adapter of ours.
+        WeightsMismatchError: The file is not an adapter of ours, or its header is damaged.
     """
-    description = json.loads(read_metadata(path).get(METADATA_KEY, "{}"))
+    header = read_metadata(path).get(METADATA_KEY, "{}")
+    try:
+        description = json.loads(header)
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    if not isinstance(description, dict):
+        raise _damaged(path, f"expected an object, found {type(description).__name__}")
     if description.get("format") != FORMAT:
         raise WeightsMismatchError(
             f"{path} is not a perceptmetrics adapter (its format is "
             f"{description.get('format')!r}, expected {FORMAT!r}); convert an official checkpoint "
             "with 'perceptmetrics weights convert'"
         )
-    config = AdapterConfig.from_dict(description["config"])
-    card = MetricCard.from_dict(description["card"])
+    for part in ("config", "card"):
+        if not isinstance(description.get(part), dict):
+            raise _damaged(path, f"{part!r} is missing")
+    try:
+        config = AdapterConfig.from_dict(description["config"])
+        card = MetricCard.from_dict(description["card"])
+    except DataError as error:
+        raise WeightsMismatchError(f"{path}: {error}") from error
     return config, replace(card, sha256=sha256_of_file(path))
 
 
@@ -196,3 +213,9 @@ def load_adapter(path: Path, *, sha256: str | None = None) -> Adapter:
         for name, tensor in load_tensors(path).items()
     }
     return Adapter(config, card, tensors)
+
+
+def _damaged(path: Path, reason: object) -> WeightsMismatchError:
+    return WeightsMismatchError(
+        f"{path}: its header is damaged ({reason}); train or convert again, or copy the file again"
+    )

@@ -1,11 +1,13 @@
-"""Weights from the model hub, through the libraries that know its checkpoints: open_clip, timm.
+"""Weights from the model hub, as open_clip and timm store them there.
 
 All of them lie in huggingface_hub's own cache once fetched, also by other programs, and are
-taken from there without network.
+taken from there without network. Importing open_clip or timm takes seconds, so where the source
+names the repository the file is looked for first, and open_clip is not imported at all.
 """
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from perceptmetrics.weights.source import OpenClipSource, TimmSource
-
-# Names under which the two libraries store a checkpoint, the safe format first.
-_OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-_TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def tensors_from_open_clip(source: OpenClipSource, *, download: bool = True) -> dict[str, Tensor]:
@@ -45,21 +43,12 @@ def tensors_from_open_clip(source: OpenClipSource, *, download: bool = True) -> 
         >>> tensors_from_open_clip(OpenClipSource("ViT-B-16", "openai"))  # doctest: +SKIP
         {'cls_token': tensor(...), ...}
     """
-    try:
-        from open_clip.pretrained import get_pretrained_cfg
-    except ImportError as error:
-        raise _no_extra("open_clip") from error
-
-    place = str((get_pretrained_cfg(source.model, source.tag) or {}).get("hf_hub", ""))
-    if not place:
-        raise UnknownNameError(
-            f"open_clip has no model {source.model!r} with tag {source.tag!r} on the hub; "
-            "open_clip.list_pretrained() lists them"
-        )
-    # "owner/name/file", where the file may be left out but not the last slash.
-    repository, _, file = place.rpartition("/")
-    names = (*_OPEN_CLIP_FILES, *([file] if file else []))
-    state = _load(hub_file(repository, names, source.revision, download=download))
+    repository, files = (
+        _asked_of_open_clip(source)
+        if source.repository is None
+        else (source.repository, source.files)
+    )
+    state = _load(hub_file(repository, files, source.revision, download=download))
     return dict(source.to_canonical(state))
 
 
@@ -84,20 +73,16 @@ def tensors_from_timm(source: TimmSource, *, download: bool = True) -> dict[str,
         >>> tensors_from_timm(TimmSource("vit_base_patch16_224.mae"))  # doctest: +SKIP
         {'cls_token': tensor(...), ...}
     """
-    try:
-        import timm
-    except ImportError as error:
-        raise _no_extra("timm") from error
-
-    config = timm.models.get_pretrained_cfg(source.model) if timm.is_model(source.model) else None
-    if config is None or not config.hf_hub_id:
-        raise UnknownNameError(
-            f"timm has no model {source.model!r} on the hub; "
-            "timm.list_models(pretrained=True) lists them"
-        )
-    names = (config.hf_hub_filename,) if config.hf_hub_filename else _TIMM_FILES
-    file = hub_file(config.hf_hub_id, names, source.revision, download=download)
+    # Before a download that would be for nothing.
+    if find_spec("timm") is None:
+        raise _no_extra("timm")
+    repository, files = (
+        _asked_of_timm(source) if source.repository is None else (source.repository, source.files)
+    )
+    file = hub_file(repository, files, source.revision, download=download)
     _load(file)  # A damaged file is our error here, not a traceback out of timm.
+    import timm
+
     # With its classifier: in a CLIP tower that is the projection.
     model = timm.create_model(
         source.model, pretrained=True, pretrained_cfg_overlay={"file": str(file)}
@@ -162,6 +147,35 @@ def hub_file(
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise WeightsMissingError(f"the model hub failed on {what}: {reason}") from error
     raise WeightsMissingError(f"the model hub has no {what}")
+
+
+def _asked_of_open_clip(source: OpenClipSource) -> tuple[str, tuple[str, ...]]:
+    try:
+        from open_clip.pretrained import get_pretrained_cfg
+    except ImportError as error:
+        raise _no_extra("open_clip") from error
+
+    place = str((get_pretrained_cfg(source.model, source.tag) or {}).get("hf_hub", ""))
+    if not place:
+        raise UnknownNameError(
+            f"open_clip has no model {source.model!r} with tag {source.tag!r} on the hub; "
+            "open_clip.list_pretrained() lists them"
+        )
+    # "owner/name/file", where the file may be left out but not the last slash.
+    repository, _, file = place.rpartition("/")
+    return repository, (*source.files, *([file] if file else []))
+
+
+def _asked_of_timm(source: TimmSource) -> tuple[str, tuple[str, ...]]:
+    import timm
+
+    config = timm.models.get_pretrained_cfg(source.model) if timm.is_model(source.model) else None
+    if config is None or not config.hf_hub_id:
+        raise UnknownNameError(
+            f"timm has no model {source.model!r} on the hub; "
+            "timm.list_models(pretrained=True) lists them"
+        )
+    return config.hf_hub_id, (config.hf_hub_filename,) if config.hf_hub_filename else source.files
 
 
 def _load(file: Path) -> dict[str, Tensor]:

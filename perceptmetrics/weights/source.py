@@ -66,6 +66,9 @@ class OpenClipSource:
         tag: open_clip's pretrained tag, such as ``"openai"``.
         revision: Commit of the hub repository; None takes what the hub calls current.
         weight_map: ``"module:function"`` from open_clip's state dict to canonical tensors.
+        repository: ``owner/name`` on the hub, so that its file is looked for, and missed, without
+            importing open_clip; None asks open_clip, which takes seconds.
+        files: Names of the file in that repository, the preferred one first.
 
     Example:
         >>> str(OpenClipSource("ViT-B-16", "openai"))
@@ -76,6 +79,8 @@ class OpenClipSource:
     tag: str
     revision: str | None = None
     weight_map: str = "perceptmetrics.backbones.weight_maps:from_open_clip"
+    repository: str | None = None
+    files: tuple[str, ...] = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
     def __str__(self) -> str:
         pinned = f" at {self.revision}" if self.revision else ""
@@ -95,6 +100,9 @@ class TimmSource:
         model: timm's name with its tag, such as ``"vit_small_patch14_dinov2.lvd142m"``.
         revision: Commit of the hub repository; None takes what the hub calls current.
         weight_map: ``"module:function"`` from timm's state dict to canonical tensors.
+        repository: ``owner/name`` on the hub, so that its file is looked for, and missed, without
+            importing timm; None asks timm, which takes seconds.
+        files: Names of the file in that repository, the preferred one first.
 
     Example:
         >>> str(TimmSource("vit_base_patch16_224.mae"))
@@ -104,6 +112,8 @@ class TimmSource:
     model: str
     revision: str | None = None
     weight_map: str = "perceptmetrics.backbones.weight_maps:from_timm"
+    repository: str | None = None
+    files: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
 
     def __str__(self) -> str:
         pinned = f" at {self.revision}" if self.revision else ""

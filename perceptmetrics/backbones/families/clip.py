@@ -10,8 +10,9 @@ _STD = (0.26862954, 0.26130258, 0.27577711)
 _LICENCE = "MIT (OpenAI CLIP)"
 
 
-def _openai(model: str) -> BaseWeights:
-    return BaseWeights("openai", OpenClipSource(model, "openai"), None, _LICENCE)
+def _openai(model: str, repository: str) -> BaseWeights:
+    source = OpenClipSource(model, "openai", repository=repository)
+    return BaseWeights("openai", source, None, _LICENCE)
 
 
 _INT8_WHEEL = BaseWeights(
@@ -66,11 +67,13 @@ def _clip(
 _BASE = (768, 12, 12)
 _LARGE = (1024, 24, 16)
 
-CLIP_B32 = _clip("clip-b32", _BASE, 32, 512, (_openai("ViT-B-32-quickgelu"),))
-CLIP_B16 = _clip(
-    "clip-b16", _BASE, 16, 512, (_INT8_WHEEL, _openai("ViT-B-16-quickgelu")), default=True
-)
-CLIP_L14 = _clip("clip-l14", _LARGE, 14, 768, (_openai("ViT-L-14-quickgelu"),))
-CLIP_L14_336 = _clip(
-    "clip-l14-336", _LARGE, 14, 768, (_openai("ViT-L-14-336-quickgelu"),), image_size=336
-)
+# Repositories as in open_clip's pretrained configs; a test compares.
+_B32 = _openai("ViT-B-32-quickgelu", "timm/vit_base_patch32_clip_224.openai")
+_B16 = _openai("ViT-B-16-quickgelu", "timm/vit_base_patch16_clip_224.openai")
+_L14 = _openai("ViT-L-14-quickgelu", "timm/vit_large_patch14_clip_224.openai")
+_L14_336 = _openai("ViT-L-14-336-quickgelu", "timm/vit_large_patch14_clip_336.openai")
+
+CLIP_B32 = _clip("clip-b32", _BASE, 32, 512, (_B32,))
+CLIP_B16 = _clip("clip-b16", _BASE, 16, 512, (_INT8_WHEEL, _B16), default=True)
+CLIP_L14 = _clip("clip-l14", _LARGE, 14, 768, (_L14,))
+CLIP_L14_336 = _clip("clip-l14-336", _LARGE, 14, 768, (_L14_336,), image_size=336)

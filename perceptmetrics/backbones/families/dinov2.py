@@ -18,7 +18,9 @@ _REGISTERS = 4
 
 
 def _timm(model: str) -> BaseWeights:
-    return BaseWeights("lvd142m", TimmSource(f"{model}.lvd142m"), None, _LICENCE)
+    # The repository as in timm's pretrained configs; a test compares.
+    source = TimmSource(f"{model}.lvd142m", repository=f"timm/{model}.lvd142m")
+    return BaseWeights("lvd142m", source, None, _LICENCE)
 
 
 _META_WHEEL = BaseWeights(

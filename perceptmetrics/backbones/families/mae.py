@@ -16,7 +16,8 @@ def _mae(
     width, depth, heads = size
     weights = BaseWeights(
         tag="mae",
-        source=TimmSource(f"{timm_model}.mae"),
+        # The repository as in timm's pretrained configs; a test compares.
+        source=TimmSource(f"{timm_model}.mae", repository=f"timm/{timm_model}.mae"),
         sha256=None,
         licence="CC-BY-NC-4.0 (Meta MAE)",
         note="not for commercial use",
