@@ -62,7 +62,7 @@ def main(images: int, truth: int) -> None:
         "spread_of_scores": spread,
         "random": {
             str(n): {
-                "noise": float(np.sqrt(np.mean(deviation**2) / n)),
+                "error": float(np.sqrt(np.mean(deviation**2) / n)),
                 "share_of_spread": float(np.sqrt(np.mean(deviation**2) / n)) / spread,
             }
             for n in (1, 3, 5, 15, 30)

@@ -1,4 +1,4 @@
-"""Writes the README's tables from what was measured.
+"""Writes the tables of README and docs from what was measured.
 
     python benchmarks/readme_tables.py
 
@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parent.parent / "README.md"
+PAGES = tuple(Path(__file__).parent.parent / page for page in ("README.md", "docs/crops.md"))
 NAMES = ("memorability", "affect", "aesthetics", "iqa")
 
 
@@ -69,9 +69,24 @@ def score_samples() -> dict[str, dict[str, float]]:
     return table
 
 
+def crops_table() -> str:
+    """Score noise of random crops and of the grid, from ``results/crop_noise.json``."""
+    measured = json.loads((RESULTS / "crop_noise.json").read_text())
+    lines = ["| crops | error of a score, MOS | share of the spread of scores |", "|---|---|---|"]
+    rows = [(f"{n} random", entry) for n, entry in measured["random"].items()]
+    rows += [(f"{n} on a grid", entry) for n, entry in measured["grid"].items()]
+    for name, entry in rows:
+        lines.append(f"| {name} | {entry['error']:.3f} | {100 * entry['share_of_spread']:.1f} % |")
+    return "\n".join(lines)
+
+
 def with_tables(text: str) -> str:
-    """The README's text with both tables as they were measured."""
-    for marker, table in (("embedded", embedded_table()), ("samples", samples_table())):
+    """A page's text with its tables as they were measured."""
+    tables = {"embedded": embedded_table, "samples": samples_table, "crops": crops_table}
+    for marker, make in tables.items():
+        if f"<!-- {marker}:begin -->" not in text:
+            continue
+        table = make()
         text = re.sub(
             f"(<!-- {marker}:begin -->\n).*?(<!-- {marker}:end -->)",
             lambda match, table=table: f"{match[1]}{table}\n{match[2]}",  # type: ignore[misc]
@@ -85,7 +100,8 @@ def main() -> None:
     """Measures the samples and writes the README."""
     result = {"command": "python benchmarks/readme_tables.py", "scores": score_samples()}
     (RESULTS / "samples.json").write_text(json.dumps(result, indent=2) + "\n")
-    README.write_text(with_tables(README.read_text()))
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text()))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ def tables(root: Path) -> Iterator[ModuleType]:
         sys.path.remove(str(root / "benchmarks"))
 
 
-def test_the_tables_are_those_of_the_results(root: Path, tables: ModuleType) -> None:
-    text = (root / "README.md").read_text()
+@pytest.mark.parametrize("page", ["README.md", "docs/crops.md"])
+def test_the_tables_are_those_of_the_results(root: Path, tables: ModuleType, page: str) -> None:
+    text = (root / page).read_text()
+    assert "|---|" in text
     assert text == tables.with_tables(text)
 
 
