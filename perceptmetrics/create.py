@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -243,7 +244,7 @@ def official_adapter(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
         raise WeightsMissingError(
             f"the weights of {spec.name} are not on this machine: {converted} does not exist, and "
             f"{error}. With {source.file} at hand, run 'perceptmetrics weights convert "
-            f"{source.file} --metric {spec.name} -o {converted}'. These metrics work without it: "
+            f"{source.file} --metric {spec.name} -o {shlex.quote(str(converted))}'. These metrics work without it: "
             f"{works}"
         ) from error
     if source.sha256 is not None and sha256_of_file(path) != source.sha256:

@@ -154,6 +154,8 @@ def convert(file: Path, output: Path, task: str | None, variant: str | None) -> 
     """
     from perceptmetrics.create import convert_checkpoint
 
+    if task is not None and variant is not None:
+        raise click.UsageError("--task and --metric say the same twice: give one of them")
     output.parent.mkdir(parents=True, exist_ok=True)
     adapter = convert_checkpoint(_official(file, task, variant).name, file, output)
     click.echo(f"{output} ({size(output.stat().st_size)}), on {adapter.config.base}")

@@ -7,8 +7,8 @@ names the repository the file is looked for first, and open_clip is not imported
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
