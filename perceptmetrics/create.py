@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perceptmetrics.backbones import BACKBONES, Backbone
-from perceptmetrics.errors import (
-    OptionError,
-    UnknownNameError,
-    WeightsError,
-    WeightsMismatchError,
-    WeightsMissingError,
-)
-from perceptmetrics.metrics import METRICS, EmbeddedAdapter, MetricSpec, OfficialCheckpoint
-from perceptmetrics.registry import unknown_name
+from perceptmetrics.backbones import BACKBONES
+from perceptmetrics.errors import OptionError
+from perceptmetrics.locate import find_adapter, find_base
+from perceptmetrics.metrics import METRICS
 from perceptmetrics.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -25,8 +17,6 @@ if TYPE_CHECKING:
     import torch
 
     from perceptmetrics.metric import Metric
-    from perceptmetrics.weights.adapter import Adapter
-    from perceptmetrics.weights.base import LoadedBase
 
 
 def list_tasks() -> list[str]:
@@ -119,10 +109,10 @@ def create_metric(
     from perceptmetrics.metric import DEFAULT_BATCH_SIZE, DEFAULT_SEED, Metric
     from perceptmetrics.model import build_model
 
-    adapter = _adapter(name, weights)
+    adapter = find_adapter(name, weights)
     config = adapter.config
     spec = BACKBONES.get(config.backbone)
-    loaded = _load_base(adapter, spec, base, allow_other_base)
+    loaded = find_base(adapter, spec, base, allow_other_base)
     card = adapter.card
     if loaded.sha256 != config.base_sha256:
         note = f"on another base than {config.base}, which it was trained on: no figure holds"
@@ -152,169 +142,5 @@ def create_metric(
         return metric.to(device=torch.device(device), dtype=dtype)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise OptionError(f"device {str(device)!r} or {dtype} cannot be used: {reason}") from error
-
-
-def find_spec(name: str) -> MetricSpec:
-    """The named metric, or the default metric of a task of that name.
-
-    Raises:
-        UnknownNameError: Neither; the text suggests the nearest.
-        WeightsMissingError: The name is a path, and nothing is there.
-    """
-    if name in METRICS:
-        return METRICS.get(name)
-    if name in METRICS.broken:
-        raise METRICS.broken[name]
-    if name in TASKS:
-        default = TASKS.get(name).default_metric
-        if default:
-            return METRICS.get(default)
-        raise UnknownNameError(
-            f"task {name!r} has no metric of its own yet: train one with 'perceptmetrics train "
-            f"--task {name} --data ratings.csv --out my-run' and give its folder as weights"
-        )
-    if Path(name).name != name or Path(name).suffix == ".safetensors":
-        raise WeightsMissingError(f"there is no run folder or adapter file {name}; check the path")
-    raise unknown_name("metric", name, {*METRICS.names(), *TASKS.names()})
-
-
-def _adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> Adapter:
-    from perceptmetrics.weights.adapter import load_adapter
-
-    if weights is not None:
-        adapter = load_adapter(_adapter_file(Path(weights)))
-        task = str(name) if str(name) in TASKS else find_spec(str(name)).task
-        if adapter.card.task != task:
-            raise WeightsMismatchError(
-                f"{weights} was trained for task {adapter.card.task!r}, not {task!r}; give "
-                f"{adapter.card.task!r} as the name"
-            )
-        return adapter
-    path = Path(name)
-    if str(name) not in METRICS and str(name) not in TASKS and path.exists():
-        return load_adapter(_adapter_file(path))
-    spec = find_spec(str(name))
-    source = spec.adapter
-    if isinstance(source, EmbeddedAdapter):
-        return load_adapter(source.file, sha256=source.sha256)
-    return official_adapter(spec, source)
-
-
-def _adapter_file(path: Path) -> Path:
-    from perceptmetrics.weights.adapter import ADAPTER_FILE
-
-    if not path.is_dir():
-        return path
-    if not (path / ADAPTER_FILE).is_file():
-        raise WeightsError(
-            f"{path} holds no {ADAPTER_FILE}; expected the --out folder of a finished "
-            "'perceptmetrics train'"
-        )
-    return path / ADAPTER_FILE
-
-
-def official_adapter(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
-    """The converted checkpoint of the paper's authors: from the cache, or fetched and converted.
-
-    Raises:
-        WeightsMissingError: It is neither in the cache nor to be had from the hub.
-        WeightsMismatchError: It is not the checkpoint that is pinned.
-    """
-    from perceptmetrics.weights import cache
-    from perceptmetrics.weights.adapter import load_adapter
-    from perceptmetrics.weights.digest import sha256_of_file
-    from perceptmetrics.weights.hubs import hub_file
-
-    converted = cache.adapter_path(spec.name)
-    if converted.is_file():
-        kept = load_adapter(converted)
-        if kept.card.name != spec.name:
-            raise WeightsMismatchError(
-                f"{converted} holds {kept.card.name!r}, not {spec.name!r}; delete it, and it is "
-                "fetched and converted again"
-            )
-        return kept
-    try:
-        path = hub_file(
-            source.repo, (source.file,), source.revision, download=not cache.is_offline()
-        )
-    except WeightsError as error:
-        works = ", ".join(s.name for s in METRICS if isinstance(s.adapter, EmbeddedAdapter))
-        raise WeightsMissingError(
-            f"the weights of {spec.name} are not on this machine: {converted} does not exist, and "
-            f"{error}. With {source.file} at hand, run 'perceptmetrics weights convert "
-            f"{source.file} --metric {spec.name} -o {shlex.quote(str(converted))}'. These metrics work without it: "
-            f"{works}"
-        ) from error
-    if source.sha256 is not None and sha256_of_file(path) != source.sha256:
-        raise WeightsMismatchError(
-            f"{path} is not the {source.file} that this version knows (sha256 differs); convert "
-            "it with 'perceptmetrics weights convert' if you trust it"
-        )
-    cache.writable_folder(converted.parent)
-    # huggingface_hub keeps a file under snapshots/COMMIT/.
-    revision = path.parent.name if path.parent.parent.name == "snapshots" else ""
-    return convert_checkpoint(spec.name, path, converted, revision=revision)
-
-
-def convert_checkpoint(name: str, path: Path, out: Path, *, revision: str = "") -> Adapter:
-    """Converts an official checkpoint into the adapter of a named metric.
-
-    Args:
-        name: ``perceptclip-iqa``, or another metric that comes from an official checkpoint.
-        path: The checkpoint.
-        out: The adapter file to write; the encoder inside goes into the cache, once.
-        revision: The commit that the file came from, for the card.
-
-    Raises:
-        OptionError: That metric does not come from an official checkpoint.
-        WeightsError: The file is not such a checkpoint; the offending tensors are named.
-    """
-    from perceptmetrics.weights.official import convert_official
-
-    spec = find_spec(name)
-    source = spec.adapter
-    if not isinstance(source, OfficialCheckpoint):
-        raise OptionError(f"{name!r} does not come from an official checkpoint")
-    task = TASKS.get(spec.task)
-    return convert_official(
-        path,
-        BACKBONES.get(source.card.backbone),
-        card=replace(source.card, revision=revision),
-        view=source.view,
-        kind=task.kind,
-        outputs=source.card.outputs,
-        groupings=task.groupings,
-        rescale=source.rescale,
-        out=out,
-    )
-
-
-def _load_base(
-    adapter: Adapter,
-    spec: Backbone,
-    path: str | os.PathLike[str] | None,
-    allow_other: bool,
-) -> LoadedBase:
-    from perceptmetrics.backbones.weight_maps import canonical
-    from perceptmetrics.weights.base import load_base, load_base_file
-    from perceptmetrics.weights.official import load_base_by_hash
-
-    config = adapter.config
-    tag = config.base.partition(".")[2]
-    if path is not None:
-        loaded = load_base_file(Path(path), canonical)
-    elif any(weights.tag == tag for weights in spec.weights):
-        loaded = load_base(spec.name, spec.weights_of(tag))
-    else:
-        # Nobody can fetch these: they came inside an official file, or in a file of the user's.
-        loaded = load_base_by_hash(config.base, config.base_sha256)
-    if loaded.sha256 != config.base_sha256 and not allow_other:
-        raise WeightsMismatchError(
-            f"{loaded.origin} holds tensors of sha256 {loaded.sha256[:16]}..., but "
-            f"{adapter.card.name!r} was trained on {config.base} with "
-            f"{config.base_sha256[:16]}...; scores would change: pass allow_other_base=True if you "
-            "want that"
-        )
-    return loaded
+        what = f"device {str(device)!r}" + (f" with {dtype}" if dtype is not None else "")
+        raise OptionError(f"{what} cannot be used: {reason}") from error

@@ -477,7 +477,7 @@ def test_train_says_how_it_goes_and_how_to_use_the_result(
     assert f"perceptmetrics score photos/ --metric '{out}'" in said.out
     record = json.loads((out / "run.json").read_text())
     assert record["recipe"]["strategy"] == "frozen"
-    assert record["recipe"]["seed"] == record["recipe"]["optimisation"]["seed"] == 5
+    assert record["recipe"]["seed"] == 5
     assert record["recipe"]["head"]["hidden"] == [512, 256]
     assert record["command"].startswith("perceptmetrics train --task brightness --data ")
     assert record["command"].endswith("--strategy frozen --head mlp --seed 5")

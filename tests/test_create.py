@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import perceptmetrics as pm
-from perceptmetrics.create import find_spec
+from perceptmetrics.locate import find_spec
 from perceptmetrics.metrics import METRICS, EmbeddedAdapter
 
 EMBEDDED = sorted(spec.name for spec in METRICS if isinstance(spec.adapter, EmbeddedAdapter))

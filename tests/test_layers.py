@@ -18,6 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("scoring", "training"),
     ("create",),
+    ("locate",),
     ("metric",),
     ("model",),
     ("metrics", "data", "backbones", "tasks", "weights", "lora", "heads", "views"),

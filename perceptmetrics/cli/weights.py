@@ -77,7 +77,7 @@ def fetch(name: str, force: bool) -> None:
     NAME is backbone.tag as 'weights list' shows it, a backbone or a family (its default weights),
     or a metric: the base that it stands on, or the official checkpoint that it comes from.
     """
-    from perceptmetrics.create import official_adapter
+    from perceptmetrics.locate import official_adapter
     from perceptmetrics.metrics import METRICS, OfficialCheckpoint
     from perceptmetrics.weights.base import fetch_base
     from perceptmetrics.weights.cache import adapter_path
@@ -152,7 +152,7 @@ def convert(file: Path, output: Path, task: str | None, variant: str | None) -> 
 
     The encoder inside FILE is kept in the cache, once for all official files that share it.
     """
-    from perceptmetrics.create import convert_checkpoint
+    from perceptmetrics.locate import convert_checkpoint
 
     if task is not None and variant is not None:
         raise click.UsageError("--task and --metric say the same twice: give one of them")
