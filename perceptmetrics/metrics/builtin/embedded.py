@@ -17,6 +17,8 @@ def _embedded(name: str, sha256: str) -> MetricSpec:
 
 
 MEMORABILITY = _embedded("memorability", "")
-AFFECT = _embedded("affect", "")
-AESTHETICS = _embedded("aesthetics", "")
+AFFECT = _embedded("affect", "d3a6ec3d8d6acead97b022597a2751c5212886d3d566358a3b65d0233e63cc89")
+AESTHETICS = _embedded(
+    "aesthetics", "bd76d86de23a9325df01cfc5aa649748ca0c061e49f055f80df125fb63e6c97d"
+)
 IQA = _embedded("iqa", "")
