@@ -361,7 +361,9 @@ def ship(shipped: Shipped, judged: Judged) -> dict[str, Any]:
             "matrices are stored as float16; the figures are those of the stored file",
         ),
     )
-    chosen = replace(adapter, config=replace(adapter.config, view=best), card=card)
+    better = TASKS.get(shipped.name).higher_is_better
+    config = replace(adapter.config, view=best, higher_is_better=better)
+    chosen = replace(adapter, config=config, card=card)
     path = chosen.save(ADAPTERS / f"{shipped.name}.safetensors", half=True)
     sha256 = sha256_of_file(path)
     click.echo(f"{path} {sha256}")

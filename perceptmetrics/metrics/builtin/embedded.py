@@ -17,7 +17,7 @@ def _embedded(name: str, sha256: str) -> MetricSpec:
 
 
 MEMORABILITY = _embedded("memorability", "")
-AFFECT = _embedded("affect", "d3a6ec3d8d6acead97b022597a2751c5212886d3d566358a3b65d0233e63cc89")
+AFFECT = _embedded("affect", "f93440da1aad007e1062bf7dddd273e6da2bb182f10c276280df4c032c8cd3e6")
 AESTHETICS = _embedded(
     "aesthetics", "bd76d86de23a9325df01cfc5aa649748ca0c061e49f055f80df125fb63e6c97d"
 )
