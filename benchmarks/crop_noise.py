@@ -34,8 +34,8 @@ def crop_scores(metric: pm.Metric, image: Pixels, view: View) -> FloatArray:
 
 
 @click.command()
-@click.option("--images", default=12, show_default=True)
-@click.option("--truth", default=100, show_default=True, help="Random crops that stand for truth.")
+@click.option("--images", default=10, show_default=True)
+@click.option("--truth", default=60, show_default=True, help="Random crops that stand for truth.")
 def main(images: int, truth: int) -> None:
     """Measures the noise and writes the result."""
     wanted = RUNS_WANTED["iqa"]

@@ -203,8 +203,6 @@ SHIPPED = (
             CentreCrop(160, 160),
             GridCrops(160, 160, 3),
             CentreCrop(192, 192),
-            CentreCrop(),
-            GridCrops(resize_to=224, crops=3),
         ),
         "LNSIM, 2,106 outdoor natural scenes (Lu et al., IEEE TIP 2020)",
         _LICENCE + "LNSIM states no licence",
