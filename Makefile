@@ -24,6 +24,7 @@ $(BIN)/python:
 
 # The stamps make a second run quick: pip only runs again when what it reads has changed.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV): PyTorch and its CUDA packages are 2.5 GB; this takes minutes."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
 	@touch $@
 

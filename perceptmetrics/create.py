@@ -69,7 +69,7 @@ def create_metric(
     crops: int | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = "cpu",
     dtype: torch.dtype | None = None,
 ) -> Metric:
     """A metric by name, ready to judge images.
@@ -86,7 +86,7 @@ def create_metric(
         crops: How many crops to average, for metrics that crop.
         seed: Draws the crops, for views that draw them.
         batch_size: Cuts in one forward pass; changes memory and speed, not scores.
-        device: Where the model runs.
+        device: Where the model runs; ``None`` means the CPU.
         dtype: ``torch.float16`` or ``torch.bfloat16`` for half precision; float32 by default.
 
     Returns:
@@ -139,8 +139,8 @@ def create_metric(
         batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
     )
     try:
-        return metric.to(device=torch.device(device), dtype=dtype)
-    except (RuntimeError, AssertionError, TypeError) as error:
+        return metric.to(device=torch.device(device or "cpu"), dtype=dtype)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         what = f"device {str(device)!r}" + (f" with {dtype}" if dtype is not None else "")
         raise OptionError(f"{what} cannot be used: {reason}") from error

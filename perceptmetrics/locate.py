@@ -126,7 +126,7 @@ def official_adapter(spec: MetricSpec, source: OfficialCheckpoint) -> Adapter:
             f"the weights of {spec.name} are not on this machine: {converted} does not exist, and "
             f"{error}. With {source.file} at hand, run 'perceptmetrics weights convert "
             f"{source.file} --metric {spec.name} -o {shlex.quote(str(converted))}'. "
-            f"These metrics work without it: {works}"
+            f"These metrics work without it, on a base that is fetched once: {works}"
         ) from error
     if source.sha256 is not None and sha256_of_file(path) != source.sha256:
         raise WeightsMismatchError(

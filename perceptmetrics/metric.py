@@ -120,8 +120,11 @@ class Metric(nn.Module):
         batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size}, expected at least 1")
+        for option, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+            if not isinstance(value, int) or value < least:
+                raise OptionError(
+                    f"{option} is {value!r}, expected a whole number of at least {least}"
+                )
         model.head(dataset)  # refuses an unknown one now, not at the first image
         self.model = model
         self.config = config
@@ -163,9 +166,10 @@ class Metric(nn.Module):
             images: A path, bytes, file object, PIL image, array or tensor, or an iterable of any
                 of these, in mixed sizes; a tensor may be a batch (N, 3, H, W).
             grad: Keep gradients with respect to ``images``, which must then be a float tensor
-                (3, H, W) or (N, 3, H, W) in [0, 1]. The image is resized by torch, unrounded,
-                so scores differ from the usual path by what rounding to 256 levels does. All
-                images go through the encoder at once, whatever the ``batch_size``.
+                (3, H, W) or (N, 3, H, W) in [0, 1]. The image is resized by torch, not by
+                Pillow, and is not rounded to 256 levels: scores differ a little from the usual
+                path, so optimise with this one and report the other. All images go through the
+                encoder at once, whatever the ``batch_size``.
 
         Returns:
             float32 on the CPU (on the metric's device with ``grad``): (N,) for one score,
@@ -217,7 +221,7 @@ class Metric(nn.Module):
         if not isinstance(images, Tensor) or not images.is_floating_point():
             raise OptionError(
                 "grad=True needs a float tensor (3, H, W) or (N, 3, H, W) in [0, 1], "
-                f"got {type(images).__name__}"
+                f"got {getattr(images, 'dtype', type(images).__name__)}"
             )
         batch = images[None] if images.dim() == 3 else images
         if batch.dim() != 4 or batch.shape[1] != 3:
@@ -258,6 +262,6 @@ def _with_crops(view: View, crops: int | None) -> View:
         return view
     if not isinstance(view, (RandomCrops, GridCrops)):
         raise OptionError(f"crops={crops}: this metric sees {view}, which does not average crops")
-    if crops < 1:
-        raise OptionError(f"crops is {crops}, expected at least 1")
+    if not isinstance(crops, int) or crops < 1:
+        raise OptionError(f"crops is {crops!r}, expected a whole number of at least 1")
     return replace(view, crops=crops)

@@ -47,7 +47,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
         "no metric is called 'memorabilty': did you mean 'memorability'?"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    by_lower = {known_name.lower(): known_name for known_name in names}
+    matches = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.5)
+    near = [by_lower[match] for match in matches]
     hint = (
         "did you mean " + " or ".join(repr(match) for match in near) + "?"
         if near

@@ -106,6 +106,8 @@ def test_seed_and_crops_are_arguments() -> None:
         tiny.metric(view=CROPS, crops=0)
     with pytest.raises(OptionError, match="batch_size is 0"):
         tiny.metric(batch_size=0)
+    with pytest.raises(OptionError, match="seed is -1"):
+        tiny.metric(seed=-1)
 
 
 def test_unknown_arguments_are_errors() -> None:

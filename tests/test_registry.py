@@ -34,6 +34,11 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         TASKS.get("memorabilty")
 
 
+def test_capitals_are_no_obstacle_to_a_suggestion() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'affect'"):
+        TASKS.get("AFFECT")
+
+
 def test_a_name_like_no_other_lists_what_there_is() -> None:
     with pytest.raises(UnknownNameError, match="there are aesthetics, affect"):
         TASKS.get("zzzzzzzz")

@@ -337,6 +337,13 @@ def test_semicolons_and_other_column_names_are_read(tmp_path: Path) -> None:
     assert data.groups == ("r", "r")
 
 
+def test_blank_lines_and_spaces_in_the_header_do_not_mislead(tmp_path: Path) -> None:
+    tiny.rated_folder(tmp_path)
+    (tmp_path / "c.csv").write_text("image, score\n00.png,1\n\n01.png,high\n")
+    with pytest.raises(DataError, match="line 4: score is 'high'"):
+        read_manifest(tmp_path / "c.csv", tiny.TASK)
+
+
 def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     csv = tiny.rated_folder(tmp_path)
     (tmp_path / "07.png").write_bytes(b"broken")

@@ -83,7 +83,7 @@ def read_manifest(
     if group_column is not None:
         _column(path, header, (group_column,), "group")
     files, targets, groups = [], [], []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         where = f"{path}, line {number}"
         file = folder / row[image_key]
         if not file.is_file():
@@ -98,7 +98,7 @@ def read_manifest(
     return Manifest(tuple(files), array, tuple(groups), _digest(files, array))
 
 
-def _read_rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+def _read_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             sample = stream.read(8192)
@@ -106,12 +106,14 @@ def _read_rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
             first = sample.splitlines()[0] if sample else ""
             delimiter = max(",;\t", key=first.count)
             reader = csv.DictReader(stream, delimiter=delimiter)
-            rows, header = list(reader), list(reader.fieldnames or [])
+            header = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = header
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}; expected a UTF-8 CSV") from error
     if not rows:
         raise DataError(f"{path} holds no rows; expected a header line and one line an image")
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         if None in row or None in row.values():
             raise DataError(f"{path}, line {number}: expected {len(header)} columns as the header")
     return rows, header

@@ -101,9 +101,7 @@ def train(
         TrainingError: The loss or the validation score became NaN.
     """
     if find_spec("scipy") is None or find_spec("sklearn") is None:
-        raise TrainingError(
-            "training needs scipy and scikit-learn: pip install 'perceptmetrics[train]'"
-        )
+        raise TrainingError("training needs scipy and scikit-learn: pip install scipy scikit-learn")
     if (out / ADAPTER_FILE).exists():
         raise TrainingError(f"{out} holds a finished run already; give another --out")
     head = recipe.head or task.head
