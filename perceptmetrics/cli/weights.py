@@ -35,17 +35,18 @@ def weights() -> None:
 def list_weights(as_json: bool) -> None:
     """List base weights and adapters, and which of them are here."""
     from perceptmetrics.metrics import METRICS
-    from perceptmetrics.weights.base import list_cached
+    from perceptmetrics.weights.base import list_cached, list_damaged
     from perceptmetrics.weights.cache import base_folder
 
-    cached = {entry.name: entry for entry in list_cached()}
-    base = [_base_facts(backbone, entry, cached) for backbone, entry in _registered()]
+    cached = {entry.name: entry.size for entry in list_cached()}
+    damaged = list_damaged()
+    base = [_base_facts(backbone, entry) for backbone, entry in _registered()]
     known = {entry["name"] for entry in base}
     base += [
-        {"name": name, "cached": entry.size, "licence": "", "source": "a file of yours", "note": ""}
-        for name, entry in cached.items()
-        if name not in known
+        {"name": name, "licence": "", "source": "a file of yours", "note": ""}
+        for name in sorted({*cached, *damaged} - known)
     ]
+    base = [{**b, "cached": cached.get(b["name"]), "damaged": b["name"] in damaged} for b in base]
     adapters = [_adapter_facts(spec) for spec in METRICS]
     if as_json:
         facts = {"folder": str(base_folder()), "base": base, "adapters": adapters}
@@ -54,7 +55,7 @@ def list_weights(as_json: bool) -> None:
     rows = [
         [
             b["name"],
-            "-" if b["cached"] is None else size(b["cached"]),
+            _here(b),
             b["licence"],
             "; ".join(filter(None, (b["source"], b["note"]))),
         ]
@@ -156,7 +157,13 @@ def convert(file: Path, output: Path, task: str | None, variant: str | None) -> 
 
     if task is not None and variant is not None:
         raise click.UsageError("--task and --metric say the same twice: give one of them")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"--output {output}: cannot create the folder {output.parent} "
+            f"({error.strerror or error}); name a file in a folder that can be written to"
+        ) from error
     adapter = convert_checkpoint(_official(file, task, variant).name, file, output)
     click.echo(f"{output} ({size(output.stat().st_size)}), on {adapter.config.base}")
     for note in adapter.card.notes:
@@ -170,17 +177,19 @@ def _registered() -> Iterator[tuple[Backbone, BaseWeights]]:
     return ((backbone, entry) for backbone in BACKBONES for entry in backbone.weights)
 
 
-def _base_facts(
-    backbone: Backbone, entry: BaseWeights, cached: dict[str, CachedBase]
-) -> dict[str, Any]:
-    name = f"{backbone.name}.{entry.tag}"
+def _base_facts(backbone: Backbone, entry: BaseWeights) -> dict[str, Any]:
     return {
-        "name": name,
-        "cached": cached[name].size if name in cached else None,
+        "name": f"{backbone.name}.{entry.tag}",
         "licence": entry.licence,
         "source": str(entry.source),
         "note": entry.note,
     }
+
+
+def _here(base: dict[str, Any]) -> str:
+    if base["damaged"]:
+        return "damaged"
+    return "-" if base["cached"] is None else size(base["cached"])
 
 
 def _adapter_facts(spec: MetricSpec) -> dict[str, Any]:
@@ -217,7 +226,7 @@ def _find(name: str) -> tuple[Backbone, BaseWeights]:
 def _checks() -> Iterator[tuple[str, Callable[[], object]]]:
     """What is here, each with what verifies it."""
     from perceptmetrics.metrics import METRICS, EmbeddedAdapter
-    from perceptmetrics.weights.base import list_cached
+    from perceptmetrics.weights.base import list_cached, list_damaged
 
     registered = {f"{b.name}.{entry.tag}": (b, entry) for b, entry in _registered()}
     for cached in list_cached():
@@ -225,6 +234,8 @@ def _checks() -> Iterator[tuple[str, Callable[[], object]]]:
             yield cached.name, _registered_check(*registered[cached.name])
         else:
             yield cached.name, _recorded_check(cached)
+    for name, error in list_damaged().items():
+        yield name, _damaged_check(error)
     for spec in METRICS:
         if isinstance(spec.adapter, EmbeddedAdapter):
             yield spec.name, _embedded_check(spec.adapter.file, spec.adapter.sha256)
@@ -246,6 +257,13 @@ def _recorded_check(cached: CachedBase) -> Callable[[], object]:
                 f"{cached.path} is damaged: its tensors have sha256 {found}, recorded was "
                 f"{cached.sha256}; delete it and convert its file again"
             )
+
+    return check
+
+
+def _damaged_check(error: PerceptError) -> Callable[[], object]:
+    def check() -> None:
+        raise error
 
     return check
 

@@ -44,12 +44,20 @@ def format_for(path: Path | None, name: str | None = None) -> Format:
         name: Of a format.
 
     Raises:
-        OptionError: No such format, or a suffix that says nothing.
+        OptionError: No such format, a suffix that says nothing, or that of an image.
 
     Example:
         >>> format_for(Path("scores.csv")).name, format_for(None).name
         ('csv', 'table')
     """
+    from PIL import Image
+
+    # A slip of the shell must not cost a photograph.
+    if path is not None and path.suffix.lower() in Image.registered_extensions():
+        raise OptionError(
+            f"{path}: {path.suffix} is the suffix of an image, which scores would overwrite; "
+            "write them to a .csv, .jsonl or .txt"
+        )
     for known in FORMATS:
         if name == known.name or (name is None and path and path.suffix.lower() in known.suffixes):
             return known

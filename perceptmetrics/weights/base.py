@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,6 +149,8 @@ def load_base_file(path: Path, weight_map: WeightMap | None = None) -> LoadedBas
 def fetch_base(backbone_name: str, weights: BaseWeights, *, force: bool = False) -> Path:
     """Fetch base weights from their source, convert, verify and keep them in the cache.
 
+    A file in the cache that is cut short, or records another hash than the pinned one, is fetched
+    again; :func:`verify_base` reads every byte.
     Two processes may do so at once: each writes a whole file of the same content.
 
     Args:
@@ -169,18 +171,24 @@ def fetch_base(backbone_name: str, weights: BaseWeights, *, force: bool = False)
         PosixPath('/home/me/.cache/perceptmetrics/base/clip-b16.openai-int8.safetensors')
     """
     cached = cache.base_path(backbone_name, weights.tag)
-    expected = weights.sha256
-    if cached.is_file():
-        if not force:
-            return cached
-        # Weights that nobody pinned are held to what came the first time.
-        expected = expected or read_metadata(cached).get("sha256")
+    name = f"{backbone_name}.{weights.tag}"
+    try:
+        recorded = _recorded_hash(backbone_name, weights) if cached.is_file() else None
+    except WeightsError:
+        recorded = None
+    if recorded is not None and not force:
+        return cached
+    # Weights that nobody pinned are held to what came the first time.
+    expected = weights.sha256 or recorded
     try:
         tensors = _from_source(weights.source)
     except WeightsMissingError as error:
+        if recorded is not None:
+            raise WeightsMissingError(
+                f"cannot fetch {name} again: {error}; the cache keeps what it holds, {cached}"
+            ) from error
         raise _missing(backbone_name, weights, f"and {error}") from error
     sha256 = sha256_of_tensors(tensors)
-    name = f"{backbone_name}.{weights.tag}"
     if expected is not None and sha256 != expected:
         raise WeightsMismatchError(
             f"{weights.source} gave tensors of sha256 {sha256} for {name}, expected {expected}; "
@@ -259,22 +267,39 @@ def list_cached() -> list[CachedBase]:
     """List the base weights in the cache, by name.
 
     Returns:
-        One entry a file; files that are not ours or cannot be read are left out.
+        One entry a file; files that are not ours are left out, those that cannot be read are in
+        :func:`list_damaged`.
 
     Example:
         >>> all(base.size > 0 for base in list_cached())
         True
     """
-    found = []
+    return [entry for _, entry in _entries() if isinstance(entry, CachedBase)]
+
+
+def list_damaged() -> dict[str, WeightsError]:
+    """List the files among the cached base weights that cannot be read, such as one cut short.
+
+    Returns:
+        What is wrong with each, by name.
+
+    Example:
+        >>> all("safetensors" in str(error) for error in list_damaged().values())
+        True
+    """
+    return {name: entry for name, entry in _entries() if isinstance(entry, WeightsError)}
+
+
+def _entries() -> Iterator[tuple[str, CachedBase | WeightsError]]:
     for path in sorted(cache.base_folder().glob("[!.]*.safetensors")):
+        name = path.name.removesuffix(".safetensors")
         try:
             metadata = read_metadata(path)
-        except WeightsError:
+        except WeightsError as error:
+            yield name, error
             continue
-        if metadata.get("format") == _FORMAT:
-            name = path.name.removesuffix(".safetensors")
-            found.append(CachedBase(name, path, metadata["sha256"], path.stat().st_size))
-    return found
+        if metadata.get("format") == _FORMAT and "sha256" in metadata:
+            yield name, CachedBase(name, path, metadata["sha256"], path.stat().st_size)
 
 
 def _from_source(source: WheelSource | OpenClipSource | TimmSource) -> dict[str, Tensor]:
@@ -312,10 +337,11 @@ def _recorded_hash(backbone_name: str, weights: BaseWeights) -> str:
 def _missing(backbone_name: str, weights: BaseWeights, reason: str) -> WeightsMissingError:
     name = f"{backbone_name}.{weights.tag}"
     cached = cache.base_path(backbone_name, weights.tag)
+    state = "is damaged or not the pinned one" if cached.is_file() else "does not exist"
     return WeightsMissingError(
-        f"the base weights {name} are not on this machine: {cached} does not exist, {reason}. "
-        f"Where there is network, 'perceptmetrics weights fetch {name}' gets them from "
-        f"{weights.source}; copy that file here then, or set PERCEPTMETRICS_HOME to a folder with "
-        "a copy in base/. Metrics on weights that 'perceptmetrics weights list' shows as cached "
-        "work without them."
+        f"the base weights {name} are not on this machine: {cached} {state}, {reason}. "
+        f"On a machine with network, 'perceptmetrics weights fetch {name}' gets them from "
+        f"{weights.source}; then copy base/{cached.name} from its cache to {cached}, or set "
+        "PERCEPTMETRICS_HOME to a folder with a copy in base/. Metrics on weights that "
+        "'perceptmetrics weights list' shows as cached work without them."
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perceptmetrics.errors import WeightsError, WeightsMissingError
+from perceptmetrics.weights.cache import cache_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -191,10 +192,25 @@ def _clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
+        reason = _first_line(error)
+        if path.suffix != ".safetensors":
+            raise WeightsError(
+                f"{path}: not an adapter, which is a safetensors file ({reason}); give a run "
+                "folder or an adapter file"
+            ) from error
+        # A file elsewhere is the user's own: never tell anybody to delete it.
+        advice = "delete it and fetch it again" if _in_cache(path) else "copy it here again"
         raise WeightsError(
-            f"{path}: not a whole safetensors file ({_first_line(error)}); it may be cut short, "
-            "damaged or of another kind: delete it and fetch or copy it again"
+            f"{path}: not a whole safetensors file ({reason}); it may be cut short, damaged or of "
+            f"another kind: {advice}"
         ) from error
+
+
+def _in_cache(path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(cache_folder().resolve())
+    except WeightsError:  # no home folder, so no cache
+        return False
 
 
 def _first_line(error: BaseException) -> str:

@@ -186,5 +186,5 @@ def _load(file: Path) -> dict[str, Tensor]:
 def _no_extra(package: str) -> WeightsError:
     return WeightsError(
         f"weights from the hub need {package}, which is not installed: "
-        "pip install 'perceptmetrics[hub]'"
+        "pip install open_clip_torch timm huggingface_hub"
     )
