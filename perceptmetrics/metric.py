@@ -120,11 +120,8 @@ class Metric(nn.Module):
         batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> None:
         super().__init__()
-        for option, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
-            if not isinstance(value, int) or value < least:
-                raise OptionError(
-                    f"{option} is {value!r}, expected a whole number of at least {least}"
-                )
+        _check_whole("batch_size", batch_size, 1)
+        _check_whole("seed", seed, 0)
         model.head(dataset)  # refuses an unknown one now, not at the first image
         self.model = model
         self.config = config
@@ -262,6 +259,10 @@ def _with_crops(view: View, crops: int | None) -> View:
         return view
     if not isinstance(view, (RandomCrops, GridCrops)):
         raise OptionError(f"crops={crops}: this metric sees {view}, which does not average crops")
-    if not isinstance(crops, int) or crops < 1:
-        raise OptionError(f"crops is {crops!r}, expected a whole number of at least 1")
+    _check_whole("crops", crops, 1)
     return replace(view, crops=crops)
+
+
+def _check_whole(option: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise OptionError(f"{option} is {value!r}, expected a whole number of at least {least}")

@@ -102,7 +102,7 @@ def test_seed_and_crops_are_arguments() -> None:
     assert tiny.metric(view=CROPS, crops=3).view.count == 3
     with pytest.raises(OptionError, match="does not average crops"):
         tiny.metric(crops=3)
-    with pytest.raises(OptionError, match="expected at least 1"):
+    with pytest.raises(OptionError, match="whole number of at least 1"):
         tiny.metric(view=CROPS, crops=0)
     with pytest.raises(OptionError, match="batch_size is 0"):
         tiny.metric(batch_size=0)
