@@ -168,7 +168,7 @@ def test_without_hub_the_error_names_a_command_that_works(
 ) -> None:
     official = tmp_path / "perceptCLIP_IQA.pth"
     file_in(hub, official.name).rename(official)
-    with pytest.raises(WeightsMissingError, match="work without it: aesthetics") as raised:
+    with pytest.raises(WeightsMissingError, match="fetched once: aesthetics") as raised:
         pm.create_metric("perceptclip-iqa@squeezed")
     advice = shlex.split(str(raised.value).split("run '")[1].split("'")[0])
     assert advice[:2] == ["perceptmetrics", "weights"]
