@@ -335,6 +335,7 @@ def ship(shipped: Shipped, judged: Judged) -> dict[str, Any]:
     best = max(tried, key=lambda view: float(np.mean([f.value for f in tried[view]])))
     adapter = judged.adapter.select(shipped.outputs)
     count = len(judged.validation)
+    fitted = RUNS_WANTED[shipped.run].task.scale_free
     card = replace(
         adapter.card,
         name=shipped.name,
@@ -351,7 +352,8 @@ def ship(shipped: Shipped, judged: Judged) -> dict[str, Any]:
         validation=tried[best],
         validated_how=f"{count} of the {judged.images} images, which training never saw; they "
         f"chose the best of {judged.epochs} epochs and of {len(tried)} views, which flatters the "
-        "figure a little",
+        "figure a little"
+        + (", and the scores' scale and offset were fitted on them" if fitted else ""),
         command=f"{adapter.card.command} && "
         f"python benchmarks/train_embedded.py embed {shipped.run}",
         notes=(
