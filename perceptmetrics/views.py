@@ -161,12 +161,14 @@ class CentreCrop(View):
 class RandomCrops(View):
     """Short side to ``resize_to``, then ``crops`` cuts at random places (section 4.1).
 
-    ``flip_x`` and ``flip_y`` mirror each cut with probability one half: for training.
+    Where ``resize_to`` is ``None`` an image keeps its own pixels; one that is smaller than a cut is
+    enlarged to it. ``flip_x`` and ``flip_y`` mirror each cut with probability one half: for
+    training.
     """
 
     kind: ClassVar[str] = "random_crops"
     size: int = 224
-    resize_to: int = 384
+    resize_to: int | None = 384
     crops: int = 15
     flip_x: bool = False
     flip_y: bool = False
@@ -180,6 +182,8 @@ class RandomCrops(View):
         )
 
     def _resizing(self) -> str:
+        if self.resize_to is None:
+            return f"own pixels, short side at least {self.size}"
         return f"short side to {self.resize_to}"
 
     @property
@@ -189,7 +193,9 @@ class RandomCrops(View):
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """Height and width before cutting."""
-        return short_side_to(self.resize_to, height, width)
+        if self.resize_to is None and min(height, width) >= self.size:
+            return height, width
+        return short_side_to(self.resize_to or self.size, height, width)
 
     def plan(self, height: int, width: int, generator: np.random.Generator) -> Plan:
         """Uniform over all places, and over mirrorings where they are on."""
@@ -217,6 +223,7 @@ class StretchedCrops(RandomCrops):
     """
 
     kind: ClassVar[str] = "stretched_crops"
+    resize_to: int = 384
 
     def _resizing(self) -> str:
         return f"squeezed to {self.resize_to * 4 // 3} high and {self.resize_to} wide"

@@ -28,12 +28,16 @@ class Manifest:
 
     Attributes:
         images: N paths.
+        names: What each image is called on every machine: its path inside the dataset's folder,
+            with forward slashes, or the entry of the CSV. Splits name images by it.
         targets: (N, K) float64 ratings, or (N,) int64 class indices.
         groups: What must stay on one side of a split (the reference image); one entry an image.
-        sha256: Hash of file contents and targets: the same data, wherever it lies.
+        sha256: Hash of targets, and of names or of the files' contents: the same data, wherever it
+            lies.
     """
 
     images: tuple[Path, ...]
+    names: tuple[str, ...]
     targets: npt.NDArray[Any]
     groups: tuple[str, ...]
     sha256: str
@@ -47,8 +51,19 @@ class Manifest:
         return replace(
             self,
             images=tuple(self.images[index] for index in chosen),
+            names=tuple(self.names[index] for index in chosen),
             targets=self.targets[chosen],
             groups=tuple(self.groups[index] for index in chosen),
+        )
+
+    def joined(self, other: Manifest) -> Manifest:
+        """Both, one after the other; its ``sha256`` follows from the two."""
+        return Manifest(
+            self.images + other.images,
+            self.names + other.names,
+            np.concatenate([self.targets, other.targets]),
+            self.groups + other.groups,
+            hashlib.sha256(f"{self.sha256} {other.sha256}".encode()).hexdigest(),
         )
 
 
@@ -82,7 +97,7 @@ def read_manifest(
     keys = _target_keys(path, header, task, target_columns)
     if group_column is not None:
         _column(path, header, (group_column,), "group")
-    files, targets, groups = [], [], []
+    files, names, targets, groups = [], [], [], []
     for number, row in rows:
         where = f"{path}, line {number}"
         file = folder / row[image_key]
@@ -92,10 +107,12 @@ def read_manifest(
                 "give another folder with --images"
             )
         files.append(file)
+        names.append(row[image_key])
         targets.append(_target(where, row, keys, task))
         groups.append(row[group_column] if group_column else row[image_key])
     array = np.asarray(targets, np.int64 if task.kind == "classification" else np.float64)
-    return Manifest(tuple(files), array, tuple(groups), _digest(files, array))
+    digest = _digest(files, array)
+    return Manifest(tuple(files), tuple(names), array, tuple(groups), digest)
 
 
 def _read_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:

@@ -73,6 +73,7 @@ def train(
     base: LoadedBase,
     base_name: str,
     recipe: Recipe,
+    more: Manifest | None = None,
     device: str = "cpu",
     card: MetricCard | None = None,
     command: str = "",
@@ -89,6 +90,7 @@ def train(
         base: Its pretrained tensors.
         base_name: Their full name, ``backbone.tag``.
         recipe: Everything else.
+        more: Rated images that only training sees, beside its part of ``data``.
         device: Where to train.
         card: What to put on the card beside what the run knows itself (data, licence, notes).
         command: The command line that started this, for the record.
@@ -126,6 +128,8 @@ def train(
             "validation images (or groups of them), expected at least 2 of each; raise "
             "--validation-fraction, or give more images"
         )
+    if more is not None:
+        training = training.joined(more)
     classification = task.kind == "classification"
     model = build_model(
         backbone,
@@ -211,7 +215,12 @@ def train(
         "command": command,
         "recipe": recipe.to_dict(),
         "base": {"name": base_name, "sha256": base.sha256, "origin": base.origin},
-        "data": {"sha256": data.sha256, "training": len(training), "validation": len(validation)},
+        "data": {
+            "sha256": data.sha256,
+            "sha256 of more": more.sha256 if more else None,
+            "training": len(training),
+            "validation": len(validation),
+        },
         "validation_images": [path.name for path in validation.images],
         "validation_prediction": prediction.tolist(),
         "validation_target": validation.targets.tolist(),
