@@ -42,7 +42,7 @@ def main(images: int, truth: int) -> None:
     metric = pm.create_metric("iqa")
     with tempfile.TemporaryDirectory() as scratch:
         data = rated_images(wanted, Path(scratch))
-        fraction, seed = wanted.recipe.validation_fraction, wanted.recipe.seed
+        fraction, seed = wanted.validation_fraction, wanted.recipe.seed
         part = data.take(split_by_group(data.groups, fraction, seed)[1])
         chosen = part.take(np.linspace(0, len(part) - 1, images).round().astype(np.int64))
         pixels = [load_image(path) for path in chosen.images]

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,9 @@ from perceptmetrics.statistics import bootstrap_ci, srcc
 from perceptmetrics.tasks import TASKS, Task
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.run import train
-from perceptmetrics.training.trainer import Epoch, Optimisation
+from perceptmetrics.training.source import Source, source_of
+from perceptmetrics.training.step import Batch
+from perceptmetrics.training.trainer import Epoch, Optimisation, Watch
 from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops, View
 from perceptmetrics.weights.adapter import Adapter, load_adapter
 from perceptmetrics.weights.base import load_base
@@ -66,6 +68,7 @@ class Embedding:
     task: Task
     csv: Path
     recipe: Recipe
+    validation_fraction: float = 0.1
     group_column: str | None = None
 
 
@@ -77,9 +80,9 @@ RUNS_WANTED = {
             optimisation=Optimisation(epochs=6, learning_rate=5e-4, schedule="one-cycle"),
             batch_size=16,
             train_view=RandomCrops(crops=1, resize_to=224, flip_x=True),
-            validation_fraction=0.2,
             half=True,
         ),
+        validation_fraction=0.2,
     ),
     "iqa": Embedding(
         TASKS.get("iqa"),
@@ -92,9 +95,9 @@ RUNS_WANTED = {
             train_view=RandomCrops(crops=1, size=160, resize_to=None, flip_x=True, flip_y=True),
             eval_view=RandomCrops(size=160),
             validation_view=RandomCrops(crops=4, size=160),
-            validation_fraction=0.2,
             half=True,
         ),
+        validation_fraction=0.2,
         group_column="ref_name",
     ),
     "memorability": Embedding(
@@ -131,6 +134,22 @@ def rated_images(wanted: Embedding, scratch: Path) -> Manifest:
     )
 
 
+def rated_source(wanted: Embedding, scratch: Path) -> Source:
+    """What trains and what validates; quality trains on distorted photographs too."""
+    data = rated_images(wanted, scratch)
+    source = source_of(
+        wanted.task,
+        data,
+        validation_fraction=wanted.validation_fraction,
+        seed=wanted.recipe.seed,
+    )
+    if wanted.task.name != "iqa":
+        return source
+    more = known_distortions(SHARED, scratch, source.training)
+    training = source.training.joined(more)
+    return replace(source, training=training, sha256=data.joined(more).sha256)
+
+
 @click.group()
 def main() -> None:
     """Trains and embeds the adapters of the package."""
@@ -147,37 +166,29 @@ def train_command(name: str, out: Path | None) -> None:
     base = load_base(backbone.name, weights)
     started = time.monotonic()
 
-    def report(epoch: Epoch) -> None:
+    def report(history: Sequence[Epoch]) -> None:
+        epoch = history[-1]
         minutes = (time.monotonic() - started) / 60
         click.echo(
             f"{name} epoch {epoch.number} loss {epoch.loss:.4f} "
             f"validation {epoch.validation:.4f} {minutes:.1f} min"
         )
 
-    def progress(batches: Iterator[object], steps: int) -> Iterator[object]:
-        yield from tqdm(batches, total=steps, mininterval=30)
+    def progress(batches: Iterator[Batch], done: int, steps: int) -> Iterator[Batch]:
+        yield from tqdm(batches, initial=done, total=steps, mininterval=30)
 
     with tempfile.TemporaryDirectory() as scratch:
-        data = rated_images(wanted, Path(scratch))
-        more = None
-        if name == "iqa":
-            recipe = wanted.recipe
-            first, _ = split_by_group(data.groups, recipe.validation_fraction, recipe.seed)
-            more = known_distortions(SHARED, Path(scratch), data.take(first))
         run = train(
-            wanted.task,
-            data,
+            [rated_source(wanted, Path(scratch))],
             out or RUNS / name,
             backbone=backbone,
             base=base,
             base_name=f"{backbone.name}.{weights.tag}",
             recipe=wanted.recipe,
-            more=more,
             command=f"python benchmarks/train_embedded.py train {name}",
-            report=report,
-            progress=progress,
+            watch=lambda stage: Watch(report, progress=progress),
         )
-    click.echo(f"{name} {dict(run.figures)} {(time.monotonic() - started) / 60:.1f} min")
+    click.echo(f"{name} {dict(run.figures['default'])} {(time.monotonic() - started) / 60:.1f} min")
 
 
 @dataclass(frozen=True)
@@ -250,7 +261,7 @@ SHIPPED = (
         "iqa",
         "iqa",
         ("quality",),
-        (GridCrops(),),
+        (RandomCrops(size=160), RandomCrops()),
         "a part of TID2013: 380 distortions of 19 Kodak photographs (Ponomarenko et al. 2013)",
         _LICENCE + "TID2013 is free for research",
         "Gaussian blur, JPEG, brightness shift and contrast change only, on 512x384 photographs; "
@@ -278,6 +289,7 @@ def judge(name: str, views: tuple[View, ...]) -> Judged:
     wanted = RUNS_WANTED[name]
     adapter = load_adapter(RUNS / name / "adapter.safetensors")
     record = json.loads((RUNS / name / "run.json").read_text())
+    recorded = record.get("datasets", {}).get("default", record)  # flat in runs before 0.2
     backbone = find_backbone("clip-b16")
     base = load_base(backbone.name, backbone.weights_of("openai-int8"))
     model = build_model(
@@ -289,10 +301,10 @@ def judge(name: str, views: tuple[View, ...]) -> Judged:
     )
     model.load_adapted_state(adapter.tensors)
     model.eval()
-    predictions = {adapter.config.view: np.asarray(record["validation_prediction"])}
+    predictions = {adapter.config.view: np.asarray(recorded["validation_prediction"])}
     with tempfile.TemporaryDirectory() as scratch, torch.no_grad():
         data = rated_images(wanted, Path(scratch))
-        fraction, seed = wanted.recipe.validation_fraction, wanted.recipe.seed
+        fraction, seed = wanted.validation_fraction, wanted.recipe.seed
         part = data.take(split_by_group(data.groups, fraction, seed)[1])
         for view in views:
             if view not in predictions:

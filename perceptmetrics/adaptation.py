@@ -41,7 +41,7 @@ class LoRAConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
+        if self.rank < 1 or not 0 < self.alpha < float("inf") or not 0 <= self.dropout < 1:
             raise OptionError(
                 f"LoRA with rank {self.rank}, alpha {self.alpha}, dropout {self.dropout}: "
                 "expected rank >= 1, alpha > 0 and 0 <= dropout < 1"

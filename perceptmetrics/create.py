@@ -109,7 +109,7 @@ def create_metric(
     from perceptmetrics.metric import DEFAULT_BATCH_SIZE, DEFAULT_SEED, Metric
     from perceptmetrics.model import build_model
 
-    adapter = find_adapter(name, weights)
+    adapter = find_adapter(name, weights).pick(dataset)
     config = adapter.config
     spec = BACKBONES.get(config.backbone)
     loaded = find_base(adapter, spec, base, allow_other_base)
@@ -126,14 +126,12 @@ def create_metric(
         head=config.head,
         strategy=config.strategy,
         lora=config.lora,
-        datasets=config.datasets,
     )
     model.load_adapted_state(adapter.tensors)
     metric = Metric(
         model,
         config,
         card,
-        dataset=dataset,
         crops=crops,
         seed=DEFAULT_SEED if seed is None else seed,
         batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,

@@ -54,11 +54,12 @@ def find_adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] |
     """The adapter that a name, or a task and a file of weights, mean.
 
     Args:
-        name: A metric, a task, or the path of a run folder or an adapter file.
+        name: A metric, a task, or the path of a run folder or an adapter file; ``path@dataset``
+            picks one head of a run on several datasets.
         weights: A run folder or an adapter file; ``name`` is then the task it was trained for.
 
     Raises:
-        UnknownNameError: No such name.
+        UnknownNameError: No such name, or head.
         WeightsError: The weights are missing, damaged, or were trained for another task.
     """
     from perceptmetrics.weights.adapter import load_adapter
@@ -72,9 +73,12 @@ def find_adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] |
                 f"{adapter.card.task!r} as the name"
             )
         return adapter
-    path = Path(name)
-    if str(name) not in METRICS and str(name) not in TASKS and path.exists():
-        return load_adapter(_adapter_file(path))
+    if str(name) not in METRICS and str(name) not in TASKS:
+        if Path(name).exists():
+            return load_adapter(_adapter_file(Path(name)))
+        before, at, dataset = str(name).rpartition("@")
+        if at and Path(before).exists():
+            return load_adapter(_adapter_file(Path(before))).pick(dataset)
     spec = find_spec(str(name))
     source = spec.adapter
     if isinstance(source, EmbeddedAdapter):

@@ -15,8 +15,7 @@ from perceptmetrics.errors import OptionError, WeightsMismatchError
 from perceptmetrics.heads import HeadSpec
 from perceptmetrics.lora import apply_strategy, load_lora, lora_state
 from perceptmetrics.registry import unknown_name
-
-DEFAULT_DATASET = "default"
+from perceptmetrics.weights.adapter import DEFAULT_DATASET
 
 
 class OutputHead(nn.Module):
@@ -126,6 +125,19 @@ class PerceptualModel(nn.Module):
         """
         return self.head(dataset)(self.encoder(self.normalise(pixels)))  # type: ignore[no-any-return]
 
+    def forward_parts(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One pass of the encoder over the rows of several datasets, then each one's head.
+
+        Args:
+            parts: Dataset -> pixels (N, 3, H, W), of one size.
+
+        Returns:
+            Dataset -> (N, K).
+        """
+        embedded = self.encoder(self.normalise(torch.cat(list(parts.values()))))
+        rows = embedded.split([len(pixels) for pixels in parts.values()])
+        return {name: self.head(name)(part) for name, part in zip(parts, rows, strict=True)}
+
     def adapted_state(self) -> dict[str, Tensor]:
         """What an adapter holds: LoRA pairs (or the whole encoder, if all of it trained), heads."""
         encoder: dict[str, Tensor] = {}
@@ -162,7 +174,7 @@ def build_model(
     spec: Backbone,
     base: Mapping[str, Tensor],
     *,
-    outputs: int,
+    outputs: int | Mapping[str, int],
     head: HeadSpec,
     strategy: Strategy = "lora",
     lora: LoRAConfig | None = None,
@@ -175,7 +187,7 @@ def build_model(
         spec: The backbone.
         base: Its pretrained tensors under canonical names. They are used in place, not copied,
             unless all of the encoder trains.
-        outputs: K of every head.
+        outputs: K of every head, or of each by dataset.
         head: What each head is.
         strategy: ``lora``, ``frozen`` or ``full``.
         lora: For the strategy ``lora``; the paper's numbers when ``None``.
@@ -198,8 +210,9 @@ def build_model(
     copied = {n: t.clone() if strategy == "full" else t for n, t in base.items()}
     encoder.load_state_dict(copied, assign=True)
     apply_strategy(encoder, strategy, lora or LoRAConfig(), seed)
+    counts = outputs if isinstance(outputs, Mapping) else dict.fromkeys(datasets, outputs)
     heads = {
-        name: OutputHead(head.build(spec.embedding_width, outputs, seed + index), outputs)
-        for index, name in enumerate(datasets)
+        name: OutputHead(head.build(spec.embedding_width, count, seed + index), count)
+        for index, (name, count) in enumerate(counts.items())
     }
     return PerceptualModel(spec, encoder, heads, strategy)

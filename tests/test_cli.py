@@ -510,7 +510,7 @@ def test_defaults_of_train_are_the_recipes() -> None:
     assert (shown["rank"], shown["alpha"], shown["lora_dropout"]) == tuple(
         ours[name] for name in ("rank", "alpha", "dropout")
     )
-    for name in ("strategy", "batch_size", "validation_fraction", "seed"):
+    for name in ("strategy", "batch_size", "second_stage", "recompute", "seed"):
         assert shown[name] == getattr(recipe, name)
 
 

@@ -83,3 +83,107 @@ def test_the_plug_in_trains_and_scores_by_the_command_line(installed: Path, tmp_
     )
     assert scored.returncode == 0, scored.stderr
     assert len(scored.stdout.splitlines()) == 3
+
+
+@pytest.fixture(scope="module")
+def studio(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two datasets of the plug-in, and base weights of its backbone."""
+    folder = tmp_path_factory.mktemp("studio")
+    sys.path.insert(0, str(PLUGIN))
+    try:
+        from quiet_percept.backbone import POCKET_VIT
+    finally:
+        sys.path.remove(str(PLUGIN))
+    save_tensors(random_encoder(POCKET_VIT).state_dict(), folder / "base.safetensors")
+    for name, count in (("photos", 24), ("drawings", 15)):
+        (folder / name).mkdir()
+        tiny.rated_folder(folder / name, count)
+    return folder
+
+
+def options(studio: Path) -> tuple[str | Path, ...]:
+    return (
+        *("--backbone", "pocket-vit", "--base", studio / "base.safetensors"),
+        *("--epochs", "2", "--batch-size", "6", "--head", "linear"),
+    )
+
+
+def test_datasets_of_the_plug_in_train_together_and_each_has_its_head(
+    installed: Path, studio: Path
+) -> None:
+    out = studio / "together"
+    trained = run(
+        installed,
+        *("-m", "perceptmetrics", "train", *options(studio), "--second-stage", "--out", out),
+        *("--dataset", "calm-photos", studio / "photos"),
+        *("--dataset", "calm-drawings", studio / "drawings"),
+        *("--feature-cache", studio / "features"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert "calm-drawings: 9 images to train on" in trained.stderr
+    assert f"--metric {out}@calm-photos" in trained.stdout
+    picture = studio / "photos" / "05.png"
+    scores = {}
+    for name in ("calm-photos", "calm-drawings"):
+        code = (
+            "import perceptmetrics as pm; "
+            f"m = pm.create_metric({str(out)!r}, dataset={name!r}, "
+            f"base={str(studio / 'base.safetensors')!r}); "
+            f"print(float(m({str(picture)!r})), m.card.training_data)"
+        )
+        done = run(installed, "-c", code)
+        assert done.returncode == 0, done.stderr
+        scores[name] = done.stdout
+    assert "Calm photographs, 14 images" in scores["calm-photos"]
+    assert "Calm drawings, 9 images" in scores["calm-drawings"]
+    assert len({said.split()[0] for said in scores.values()}) == 2
+    nameless = run(
+        installed,
+        *("-m", "perceptmetrics", "score", picture, "--metric", out),
+        *("--base", studio / "base.safetensors"),
+    )
+    assert nameless.returncode == 2
+    assert "has heads for calm-photos, calm-drawings" in nameless.stderr
+    judged = run(
+        installed,
+        *("-m", "perceptmetrics", "evaluate", f"{out}@calm-photos"),
+        *("--dataset", "calm-drawings", studio / "drawings"),
+        *("--base", studio / "base.safetensors"),
+    )
+    assert judged.returncode == 0, judged.stderr
+    assert "SRCC" in judged.stdout
+
+
+def test_a_sweep_trains_each_cell_once_and_ends_in_a_table(installed: Path, studio: Path) -> None:
+    command = (
+        *("-m", "perceptmetrics", "sweep", *options(studio), "--out", studio / "sweep"),
+        *("--dataset", "calm-photos", studio / "photos"),
+        *("--folds", "2", "--learning-rates", "1e-3,3e-3"),
+    )
+    first = run(installed, *command)
+    assert first.returncode == 0, first.stderr
+    assert "Test part: the mean over 2 folds" in first.stdout
+    assert first.stdout.count("**") >= 4  # a chosen run on each fold, and the means
+    runs = sorted((studio / "sweep").rglob("adapter.safetensors"))
+    assert len(runs) == 4
+    lost = runs[0].parent
+    times = {path: path.stat().st_mtime_ns for path in runs}
+    for path in lost.iterdir():
+        path.unlink()
+    second = run(installed, *command)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout == first.stdout  # trained again, it gives the same
+    again = {path: path.stat().st_mtime_ns for path in runs}
+    assert {path for path in runs if again[path] != times[path]} == {runs[0]}
+
+
+def test_a_sweep_notes_a_run_that_fails_and_goes_on(installed: Path, studio: Path) -> None:
+    done = run(
+        installed,
+        *("-m", "perceptmetrics", "sweep", *options(studio), "--out", studio / "failing"),
+        *("--dataset", "calm-photos", studio / "photos"),
+        *("--folds", "1", "--learning-rates", "1e30,1e-3"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "failed" in done.stdout
+    assert "fold 1, lr 1e+30: the loss is nan" in done.stdout

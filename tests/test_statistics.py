@@ -183,6 +183,50 @@ def test_correlation_with_a_constant_is_nan_without_a_warning(
         assert math.isnan(statistic(y, x))
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e6, -1e9])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6])
+def test_the_logistic_fit_does_not_mind_the_unit_of_the_scores(scale: float, offset: float) -> None:
+    """From the published 0.5 alone it ends in a step or in a line, or with the scores turned."""
+    x, y = rated()
+    expected = stats.plcc_logistic(x, y)
+    assert expected > stats.plcc(x, y) + 0.03
+    assert stats.plcc_logistic(scale * x + offset, y) == pytest.approx(expected, abs=1e-4)
+    assert stats.plcc_logistic(x, scale * y + offset) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ([1.0, 1.0, 2.0, 2.0], [1.0, 2.0, 3.0, 4.0]),  # two points
+        ([1.0, 2.0, 3.0, 4.0], [1.0, 5.0, 2.0, 3.0]),  # as many as parameters
+        ([0.0] * 30 + [1e8], list(range(31))),  # one outlier
+        ([1e200, 2e200, 3e200, 4e200], [1.0, 2.0, 4.0, 8.0]),
+        ([1e-200, 2e-200, 3e-200, 4e-200], [1e-9, 2e-9, 4e-9, 8e-9]),
+    ],
+)
+def test_the_logistic_fit_of_odd_data_is_never_worse_than_a_line(
+    x: list[float], y: list[float]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        value = stats.plcc_logistic(x, y)
+    assert value >= abs(stats.plcc(x, y)) - 1e-3
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.7])
+def test_data_with_no_best_logistic_have_a_figure_in_every_draw(noise: float) -> None:
+    """A line is the limit of ever flatter logistics: the fit ends, and ends at the line or above.
+
+    With scipy's curve_fit, which gives up there, most draws from such data have no figure.
+    """
+    rng = np.random.default_rng(0)
+    y = rng.uniform(1, 7, 40)
+    x = y + noise * rng.normal(size=40)
+    ci = stats.bootstrap_ci(stats.plcc_logistic, x, y, samples=40)
+    assert stats.plcc(x, y) - 1e-6 <= ci.value <= 1
+    assert ci.low <= ci.value <= ci.high
+
+
 def test_logistic_fit_of_a_constant_is_a_helpful_error() -> None:
     with pytest.raises(DataError, match=r"constant.*use plcc"):
         stats.logistic_fit([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0])
@@ -243,6 +287,37 @@ def test_classification_input_that_cannot_be_read_is_an_error(statistic: Statist
     scores[2, 1] = np.nan
     with pytest.raises(DataError, match=r"prediction\[2, 1\] is nan"):
         statistic(scores, truth)
+
+
+def test_the_confusion_matrix_equals_sklearns() -> None:
+    from sklearn.metrics import confusion_matrix
+
+    scores, truth = classified()
+    expected = confusion_matrix(truth, scores.argmax(axis=1), labels=range(8))
+    np.testing.assert_array_equal(stats.confusion_matrix(scores, truth), expected)
+    np.testing.assert_array_equal(stats.confusion_matrix(scores.argmax(axis=1), truth), expected)
+    # A class that nobody saw or said has its empty row and column.
+    assert stats.confusion_matrix([0, 1], [0, 0], classes=3).tolist() == [
+        [1, 1, 0],
+        [0, 0, 0],
+        [0, 0, 0],
+    ]
+    with pytest.raises(DataError, match="expected 2 classes"):
+        stats.confusion_matrix([0, 2], [0, 0], classes=2)
+
+
+def test_intervals_of_several_statistics_are_those_of_each_alone() -> None:
+    x, y = rated(40)
+    photo = np.arange(40) // 4
+    together = stats.bootstrap_cis(
+        lambda x, y: {"SRCC": stats.srcc(x, y), "MAE": stats.mae(x, y)},
+        x,
+        y,
+        groups=photo,
+        samples=100,
+    )
+    assert together["SRCC"] == stats.bootstrap_ci(stats.srcc, x, y, groups=photo, samples=100)
+    assert together["MAE"] == stats.bootstrap_ci(stats.mae, x, y, groups=photo, samples=100)
 
 
 def test_bootstrap_interval_equals_scipys() -> None:

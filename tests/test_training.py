@@ -23,6 +23,7 @@ from perceptmetrics.losses import plcc_loss
 from perceptmetrics.tasks import TASKS, Task
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.run import Run, train
+from perceptmetrics.training.source import source_of
 from perceptmetrics.training.trainer import Epoch, Optimisation, fit
 from perceptmetrics.views import ENLARGED, RandomCrops
 from perceptmetrics.weights.adapter import load_adapter
@@ -32,7 +33,6 @@ RECIPE = Recipe(
     head=HeadSpec(hidden=(16,), dropout=0.1),
     optimisation=Optimisation(epochs=6, learning_rate=3e-3),
     batch_size=6,
-    validation_fraction=0.25,
 )
 
 
@@ -40,9 +40,9 @@ def run_tiny(folder: Path, out: str, recipe: Recipe = RECIPE, task: Task = tiny.
     csv = folder / "ratings.csv"
     if not csv.exists():
         tiny.rated_folder(folder)
+    data = read_manifest(csv, task)
     return train(
-        task,
-        read_manifest(csv, task),
+        [source_of(task, data, validation_fraction=0.25, seed=recipe.seed)],
         folder / out,
         backbone=tiny.BACKBONE,
         base=tiny.base(),
@@ -54,7 +54,7 @@ def run_tiny(folder: Path, out: str, recipe: Recipe = RECIPE, task: Task = tiny.
 
 def test_it_learns_what_the_ratings_say(tmp_path: Path) -> None:
     run = run_tiny(tmp_path, "run")
-    assert run.figures["SRCC"] > 0.8
+    assert run.figures["default"]["SRCC"] > 0.8
     assert run.history[-1].loss < run.history[0].loss
 
 
@@ -90,6 +90,7 @@ def test_a_saved_adapter_gives_the_scores_that_were_recorded(
     )
     model.load_adapted_state(adapter.tensors)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record = record["datasets"]["default"]
     images = [tmp_path / name for name in record["validation_images"]]
     scores = Metric(model, adapter.config, adapter.card)(images)
     np.testing.assert_allclose(
@@ -100,7 +101,7 @@ def test_a_saved_adapter_gives_the_scores_that_were_recorded(
 def test_plcc_training_ends_in_the_unit_of_the_ratings(tmp_path: Path) -> None:
     task = replace(tiny.TASK, loss=plcc_loss, scale_free=True)
     run = run_tiny(tmp_path, "run", task=task)
-    record = json.loads((run.folder / "run.json").read_text())
+    record = json.loads((run.folder / "run.json").read_text())["datasets"]["default"]
     error = np.ravel(record["validation_prediction"]) - np.ravel(record["validation_target"])
     assert np.abs(error).mean() < 0.25
     assert error.mean() == pytest.approx(0, abs=1e-6)  # a least-squares line leaves none
@@ -116,7 +117,7 @@ def test_classes_are_learned(tmp_path: Path) -> None:
 
     task = replace(tiny.CLASSES, loss=cross_entropy_loss, measures={"accuracy": accuracy})
     run = run_tiny(tmp_path, "run", task=task)
-    assert run.figures["accuracy"] >= 0.8
+    assert run.figures["default"]["accuracy"] >= 0.8
     assert run.adapter.card.validation[0].measure == "accuracy"
 
 
@@ -124,9 +125,10 @@ def test_a_run_folder_says_how_to_repeat_it(tmp_path: Path) -> None:
     run = run_tiny(tmp_path, "run")
     record = json.loads((run.folder / "run.json").read_text())
     assert record["recipe"]["lora"] == {"rank": 4, "alpha": 8, "dropout": 0.1}
-    assert record["recipe"]["train_view"] == tiny.VIEW.to_dict()
+    data = record["datasets"]["default"]
+    assert data["views"]["train"] == tiny.VIEW.to_dict()
     assert record["base"]["sha256"] == tiny.base().sha256
-    assert len(record["data"]["sha256"]) == 64
+    assert len(data["sha256"]) == 64
     assert len(record["history"]) == len(run.history)
     assert {"python", "perceptmetrics", "torch", "scipy"} <= set(record["versions"])
     assert record["backbone"] == tiny.BACKBONE.name
@@ -143,7 +145,7 @@ def test_the_defaults_are_the_papers() -> None:
     how = Optimisation()
     assert (how.epochs, how.patience, how.weight_decay) == (40, 12, 1e-4)
     recipe = Recipe()
-    assert (recipe.batch_size, recipe.validation_fraction, recipe.strategy) == (32, 0.1, "lora")
+    assert (recipe.batch_size, recipe.strategy, recipe.second_stage) == (32, "lora", False)
     assert recipe.lora == LoRAConfig(rank=16, alpha=8, dropout=0.1)
 
 
@@ -159,7 +161,6 @@ def test_precision_and_schedule_are_options(tmp_path: Path, how: dict[str, Any])
     [
         ({"batch_size": 1}, "batch_size is 1, expected at least 2"),
         ({"replicas": 0}, "replicas is 0"),
-        ({"validation_fraction": 1.0}, "expected between 0 and 1"),
         ({"train_view": RandomCrops(32, 40, 3)}, "gives 3 cuts"),
     ],
 )
@@ -173,15 +174,7 @@ def test_too_few_groups_are_found_before_training(tmp_path: Path) -> None:
     data = read_manifest(csv, tiny.TASK)
     lumped = replace(data, groups=tuple(f"ref{i % 4}" for i in range(len(data))))
     with pytest.raises(DataError, match="raise --validation-fraction"):
-        train(
-            tiny.TASK,
-            lumped,
-            tmp_path / "run",
-            backbone=tiny.BACKBONE,
-            base=tiny.base(),
-            base_name="tiny-vit.random",
-            recipe=RECIPE,
-        )
+        source_of(tiny.TASK, lumped, validation_fraction=0.25)
 
 
 def test_ratings_on_another_scale_are_not_said_to_be_on_the_tasks(tmp_path: Path) -> None:
@@ -213,12 +206,14 @@ def scripted(scores: list[float], how: Optimisation) -> tuple[list[Epoch], dict[
     given = iter(scores)
     return fit(
         model,
-        lambda: dict(model.state_dict()),
-        lambda prediction, target: (prediction - target).square().mean(),
-        lambda epoch: [(torch.ones(2, 1), torch.full((2, 1), 5.0))],
-        1,
-        lambda: next(given),
-        how,
+        forward=lambda parts: {name: model(part) for name, part in parts.items()},
+        losses={"a": lambda prediction, target: (prediction - target).square().mean()},
+        batches=lambda epoch, start: [{"a": (torch.ones(2, 1), torch.full((2, 1), 5.0))}],
+        steps=1,
+        validate=lambda: next(given),
+        state=lambda: dict(model.state_dict()),
+        load=model.load_state_dict,
+        how=how,
     )
 
 
@@ -237,15 +232,17 @@ def test_the_best_epoch_is_kept_not_the_last() -> None:
 
 def test_a_loss_that_is_not_a_number_stops_the_run() -> None:
     model = nn.Linear(1, 1)
-    with pytest.raises(TrainingError, match="loss is nan in epoch 1"):
+    with pytest.raises(TrainingError, match="loss is nan in step 1 of epoch 1"):
         fit(
             model,
-            dict,
-            lambda prediction, target: prediction.mean() * float("nan"),
-            lambda epoch: [(torch.ones(2, 1), torch.ones(2, 1))],
-            1,
-            lambda: 0.0,
-            Optimisation(),
+            forward=lambda parts: {name: model(part) for name, part in parts.items()},
+            losses={"a": lambda prediction, target: prediction.mean() * float("nan")},
+            batches=lambda epoch, start: [{"a": (torch.ones(2, 1), torch.ones(2, 1))}],
+            steps=1,
+            validate=lambda: 0.0,
+            state=dict,
+            load=lambda state: None,
+            how=Optimisation(),
         )
 
 

@@ -25,6 +25,9 @@ COMMANDS = {
     "list": "perceptmetrics.cli.listing:list_names",
     "info": "perceptmetrics.cli.info:info",
     "train": "perceptmetrics.cli.train:train",
+    "sweep": "perceptmetrics.cli.sweep:sweep",
+    "evaluate": "perceptmetrics.cli.evaluate:evaluate",
+    "data": "perceptmetrics.cli.data:data",
     "weights": "perceptmetrics.cli.weights:weights",
 }
 

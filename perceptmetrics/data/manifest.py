@@ -1,8 +1,7 @@
-"""A CSV of rated images: any file with ``image,score`` or ``image,label`` trains."""
+"""Rated images in a CSV or Parquet file: ``image,score`` or ``image,label`` is enough to train."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from perceptmetrics.data.tables import Table, read_table
 from perceptmetrics.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Manifest:
     Attributes:
         images: N paths.
         names: What each image is called on every machine: its path inside the dataset's folder,
-            with forward slashes, or the entry of the CSV. Splits name images by it.
+            with forward slashes, or the entry of the manifest. Splits name images by it.
         targets: (N, K) float64 ratings, or (N,) int64 class indices.
         groups: What must stay on one side of a split (the reference image); one entry an image.
         sha256: Hash of targets, and of names or of the files' contents: the same data, wherever it
@@ -76,30 +76,41 @@ def read_manifest(
     target_columns: Sequence[str] = (),
     group_column: str | None = None,
 ) -> Manifest:
-    """Reads a CSV with a header line.
+    r"""Reads a CSV with a header line, or a Parquet file.
 
     Args:
-        path: The CSV, UTF-8, with comma, semicolon or tab between columns.
+        path: A UTF-8 text with comma, semicolon or tab between columns, or ``.parquet``.
         task: Says what the targets are. A regression task with one output reads its output's
             name, or ``score``, ``mos``, ``rating``; with several, the columns of its outputs'
             names. A classification task reads ``label``: one of the task's labels, or its index.
-        images: The folder that image paths are relative to; the CSV's own when ``None``.
+        images: The folder that image paths are relative to; the file's own when ``None``.
         image_column: The column of image paths, where it has another name.
         target_columns: The columns of the targets, in the order of the task's outputs.
         group_column: What must stay on one side of a split, such as the reference image.
 
     Raises:
         DataError: A column, a file or a value is missing or cannot be read; the row is named.
+        OptionError: It is Parquet and pyarrow is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> from perceptmetrics.tasks import TASKS
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "ratings.csv")
+        ...     _ = Path(folder, "a.jpg").write_bytes(b"a picture")
+        ...     _ = path.write_text("image,score\na.jpg,3.5")
+        ...     data = read_manifest(path, TASKS.get("iqa"))
+        >>> data.names, data.targets.tolist()
+        (('a.jpg',), [[3.5]])
     """
-    rows, header = _read_rows(path)
+    table = read_table(path)
     folder = images if images is not None else path.parent
-    image_key = _column(path, header, (image_column,) if image_column else IMAGE_COLUMNS, "image")
-    keys = _target_keys(path, header, task, target_columns)
+    image_key = table.column((image_column,) if image_column else IMAGE_COLUMNS, "image")
+    keys = _target_keys(table, task, target_columns)
     if group_column is not None:
-        _column(path, header, (group_column,), "group")
+        table.column((group_column,), "group")
     files, names, targets, groups = [], [], [], []
-    for number, row in rows:
-        where = f"{path}, line {number}"
+    for where, row in zip(table.places, table.rows, strict=True):
         file = folder / row[image_key]
         if not file.is_file():
             raise DataError(
@@ -115,52 +126,19 @@ def read_manifest(
     return Manifest(tuple(files), tuple(names), array, tuple(groups), digest)
 
 
-def _read_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            sample = stream.read(8192)
-            stream.seek(0)
-            first = sample.splitlines()[0] if sample else ""
-            delimiter = max(",;\t", key=first.count)
-            reader = csv.DictReader(stream, delimiter=delimiter)
-            header = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = header
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}; expected a UTF-8 CSV") from error
-    if not rows:
-        raise DataError(f"{path} holds no rows; expected a header line and one line an image")
-    for number, row in rows:
-        if None in row or None in row.values():
-            raise DataError(f"{path}, line {number}: expected {len(header)} columns as the header")
-    return rows, header
-
-
-def _column(path: Path, header: list[str], names: Sequence[str], what: str) -> str:
-    for name in names:
-        if name in header:
-            return name
-    raise DataError(
-        f"{path} has no {what} column: looked for {' or '.join(names)}, "
-        f"found {', '.join(header)}; name it with --{what}-column"
-    )
-
-
-def _target_keys(
-    path: Path, header: list[str], task: Task, asked: Sequence[str]
-) -> tuple[str, ...]:
+def _target_keys(table: Table, task: Task, asked: Sequence[str]) -> tuple[str, ...]:
     if asked:
         expected = 1 if task.kind == "classification" else len(task.outputs)
         if len(asked) != expected:
             raise DataError(
                 f"{len(asked)} target columns given; task {task.name!r} needs {expected}"
             )
-        return tuple(_column(path, header, (name,), "target") for name in asked)
+        return tuple(table.column((name,), "target") for name in asked)
     if task.kind == "classification":
-        return (_column(path, header, LABEL_COLUMNS, "target"),)
+        return (table.column(LABEL_COLUMNS, "target"),)
     if len(task.outputs) == 1:
-        return (_column(path, header, (*task.outputs, *SCORE_COLUMNS), "target"),)
-    return tuple(_column(path, header, (name,), "target") for name in task.outputs)
+        return (table.column((*task.outputs, *SCORE_COLUMNS), "target"),)
+    return tuple(table.column((name,), "target") for name in task.outputs)
 
 
 def _target(where: str, row: dict[str, str], keys: tuple[str, ...], task: Task) -> Any:

@@ -49,8 +49,8 @@ class Split:
         twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
             raise DataError(
-                f"split {self.name!r} of {self.dataset} names {twice[0]!r} more than once; an image "
-                "stands on one side only"
+                f"split {self.name!r} of {self.dataset} names {twice[0]!r} more than once; an "
+                "image stands on one side only"
             )
         if not self.training or not self.validation:
             raise DataError(
@@ -75,7 +75,9 @@ class Split:
         places: dict[str, int] = {}
         for place, name in enumerate(data.names):
             if name in places:
-                raise DataError(f"{name!r} stands twice in the data; a split cannot tell them apart")
+                raise DataError(
+                    f"{name!r} stands twice in the data; a split cannot tell them apart"
+                )
             places[name] = place
         for name in (*self.training, *self.validation, *self.test):
             if name not in places:
@@ -105,7 +107,9 @@ def load_split(path: Path) -> Split:
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
-            raise DataError(f"{path} is not a split; expected a file of 'perceptmetrics data split'")
+            raise DataError(
+                f"{path} is not a split; expected a file of 'perceptmetrics data split'"
+            )
         stated = record.pop("sha256")
         split = Split(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
     except (OSError, ValueError, TypeError, KeyError) as error:

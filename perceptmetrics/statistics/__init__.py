@@ -5,7 +5,7 @@ Rules that hold for all of them, so that a number never hides a fault:
 * A NaN or an infinity in the input, or inputs of different lengths, is a ``DataError``. So are
   too few images: correlations need 2, the logistic fit needs 4, the others 1.
 * A statistic that does not exist for the data is ``nan``, with no warning: a correlation when the
-  prediction or the target is constant, ``plcc_logistic`` when the fit does not settle. A ``nan``
+  prediction or the target is constant, ``plcc_logistic`` when no logistic as good as a line is found. A ``nan``
   is never better than a number, so select the best epoch with ``>``.
 * A regression prediction is (N,) or (N, K); with K outputs the result is the mean over outputs,
   and ``nan`` if any output has none.
@@ -18,9 +18,14 @@ All arithmetic is in float64. scipy and scikit-learn are imported on the first c
 
 from __future__ import annotations
 
-from perceptmetrics.statistics.bootstrap import ConfidenceInterval, bootstrap_ci
+from perceptmetrics.statistics.bootstrap import (
+    ConfidenceInterval,
+    bootstrap_ci,
+    bootstrap_cis,
+)
 from perceptmetrics.statistics.classification import (
     accuracy,
+    confusion_matrix,
     macro_f1,
     mean_average_precision,
     weighted_f1,
@@ -33,6 +38,8 @@ __all__ = [
     "LogisticFit",
     "accuracy",
     "bootstrap_ci",
+    "bootstrap_cis",
+    "confusion_matrix",
     "krcc",
     "logistic_fit",
     "macro_f1",

@@ -100,6 +100,37 @@ def weighted_f1(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float:
     return _f1(prediction, target, "weighted")
 
 
+def confusion_matrix(
+    prediction: npt.ArrayLike, target: npt.ArrayLike, classes: int | None = None
+) -> npt.NDArray[np.int64]:
+    """How many images of each class were taken for which class (figure A.3).
+
+    Args:
+        prediction: (N, C) class scores, of which the first largest wins, or (N,) class indices.
+        target: (N,) class indices.
+        classes: How many there are; by default C, or as many as the indices tell.
+
+    Returns:
+        (C, C) counts: a row for each true class, a column for each predicted one.
+
+    Raises:
+        DataError: If the input breaks the rules of :mod:`perceptmetrics.statistics`, or holds more
+            classes than stated.
+
+    Example:
+        >>> confusion_matrix([0, 1, 1], [0, 0, 1]).tolist()
+        [[1, 1], [0, 1]]
+    """
+    winner, truth = _classes(prediction, target)
+    scored = np.shape(prediction)[1] if np.ndim(prediction) == 2 else 0
+    needed = int(max(winner.max(), truth.max())) + 1
+    count = classes if classes is not None else max(scored, needed)
+    if needed > count:
+        raise DataError(f"class {needed - 1} is among the indices, expected {count} classes from 0")
+    flat = np.bincount(truth * count + winner, minlength=count * count)
+    return flat.reshape(count, count).astype(np.int64)
+
+
 def _class_scores(prediction: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Floats, Indices]:
     scores, truth = finite("prediction", prediction), indices("target", target)
     same_length(scores, truth, least=1)

@@ -12,8 +12,11 @@ from perceptmetrics.errors import DataError
 from perceptmetrics.statistics.checks import Floats, mean_over_outputs, pair
 from perceptmetrics.statistics.regression import constant, plcc_of
 
-# Steps that the fit may take: real data need tens; the bound is there to always end.
-_FIT_EVALUATIONS = 10_000
+# Steps of a fit: real data need tens. Data along a straight line have no best logistic, only ever
+# flatter ones, and each is as good as the next: there the last step's is taken.
+_FIT_EVALUATIONS = 200
+_BETA4 = 0.5  # LoDa's start
+_STRAIGHT = 10.0  # beta4, in standard deviations, of a logistic that is nearly a line
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,11 @@ class LogisticFit:
 def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike) -> LogisticFit:
     """Fit equation 1 of the paper (appendix A.1) by Levenberg-Marquardt least squares.
 
-    The start is the published one: beta = [max target, min target, mean prediction, 0.5]. Like
-    any such fit it may end in a local optimum.
+    The start is the published one: beta = [max target, min target, mean prediction, 0.5]. Its
+    0.5 means nothing to predictions in thousands or in thousandths. Where it ends in a fit no
+    better than a straight line, which some logistic always is, the fit is tried with half of the
+    predictions' standard deviation, then from the line itself, and the best counts. Like any such
+    fit it may end in a local optimum, but never in one that is worse than a line.
 
     Args:
         prediction: (N,) raw scores, N at least 4.
@@ -51,8 +57,8 @@ def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike) -> LogisticFi
         The fit; call it to map scores.
 
     Raises:
-        DataError: If the fit does not settle, the input is constant, or it breaks the
-            rules of :mod:`perceptmetrics.statistics`.
+        DataError: If the input is constant or breaks the rules of
+            :mod:`perceptmetrics.statistics`, or no logistic as good as a line is found.
 
     Example:
         >>> import numpy as np
@@ -68,8 +74,7 @@ def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike) -> LogisticFi
     if fit is None:
         raise DataError(
             "the 4-parameter logistic cannot be fitted: the prediction or the target is constant, "
-            f"or the fit did not settle within {_FIT_EVALUATIONS} evaluations; "
-            "use plcc, which needs no fit"
+            "or no logistic as good as a line was found; use plcc, which needs no fit"
         )
     return fit
 
@@ -82,7 +87,7 @@ def plcc_logistic(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float:
         target: Mean opinion scores, of the same shape.
 
     Returns:
-        In [-1, 1], or ``nan`` if either is constant or the fit does not settle.
+        In [-1, 1], or ``nan`` if either is constant, or no logistic as good as a line is found.
 
     Raises:
         DataError: If the input breaks the rules of :mod:`perceptmetrics.statistics`.
@@ -116,25 +121,71 @@ def _logistic_jacobian(x: Floats, beta1: float, beta2: float, beta3: float, beta
 
 def _fit(x: Floats, y: Floats) -> LogisticFit | None:
     """The fit of equation 1, or None where there is none."""
-    from scipy.optimize import OptimizeWarning, curve_fit
-
     if constant(x) or constant(y):
         return None
-    start = [y.max(), y.min(), x.mean(), 0.5]
+    # The same equation in other units, in which no offset or scale can harm the arithmetic.
+    x_mean, x_spread = _mean_and_spread(x)
+    y_mean, y_spread = _mean_and_spread(y)
+    u, v = (x - x_mean) / x_spread, (y - y_mean) / y_spread
+    slope = plcc_of(u, v)
+    line = 1.0 - slope**2  # mean squared error of the best line
+    high, low, rise = float(v.max()), float(v.min()), 2.0 * _STRAIGHT * slope
+    best, least = None, np.inf
+    for start, enough in (
+        ((high, low, 0.0, min(_BETA4 / x_spread, 1e300)), 1.0 - 1e-6),  # finite for any spread
+        ((high, low, 0.0, _BETA4), 1.0 + 1e-6),
+        ((rise, -rise, 0.0, _STRAIGHT), 1.0 + 1e-6),
+    ):
+        fit = _fit_from(start, u, v)
+        if fit is not None:
+            error = float(np.mean(np.square(fit(u) - v)))
+            if error < least:
+                best, least = fit, error
+        if least < line * enough:
+            break
+    if best is None or least > line * (1.0 + 1e-3) + 1e-12:
+        return None
+    beta1, beta2, beta3, beta4 = best.beta
+    found = LogisticFit(
+        (
+            y_mean + y_spread * beta1,
+            y_mean + y_spread * beta2,
+            x_mean + x_spread * beta3,
+            x_spread * beta4,
+        )
+    )
+    with np.errstate(all="ignore"):
+        return found if np.isfinite(found(x)).all() else None
+
+
+def _fit_from(start: tuple[float, float, float, float], u: Floats, v: Floats) -> LogisticFit | None:
+    """Levenberg-Marquardt from there; None where it leaves the finite numbers."""
+    from scipy.optimize import leastsq
+
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # The covariance of the parameters, which we do not read, often cannot be estimated.
-        warnings.simplefilter("ignore", OptimizeWarning)
-        try:
-            # scipy's own differences step by a share of the parameter: beta3, which starts at the
-            # mean prediction, would never move where that mean is zero but for rounding.
-            beta, _ = curve_fit(
-                _logistic, x, y, p0=start, jac=_logistic_jacobian, maxfev=_FIT_EVALUATIONS
-            )
-        except RuntimeError:  # scipy's word for "did not settle within maxfev"
-            return None
-    beta1, beta2, beta3, beta4 = (float(b) for b in beta)
-    fit = LogisticFit((beta1, beta2, beta3, beta4))
-    return fit if np.isfinite(fit(x)).all() else None
+        # That the steps have run out is no fault; see above.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        # scipy's own differences step by a share of the parameter: beta3, which starts at the
+        # mean prediction, would never move where that mean is zero but for rounding.
+        beta, _ = leastsq(
+            lambda beta: _logistic(u, *beta) - v,
+            start,
+            Dfun=lambda beta: _logistic_jacobian(u, *beta),
+            maxfev=_FIT_EVALUATIONS,
+        )
+        beta1, beta2, beta3, beta4 = (float(b) for b in beta)
+        fit = LogisticFit((beta1, beta2, beta3, beta4))
+        return fit if np.isfinite(fit(u)).all() else None
+
+
+def _mean_and_spread(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation, without the overflow of squares."""
+    size = float(np.max(np.abs(values)))
+    scaled = values / size
+    span = float(scaled.max() - scaled.min())
+    low = float(scaled.min())
+    within = (scaled - low) / span
+    return size * (low + span * float(within.mean())), size * span * float(within.std())
 
 
 def _plcc_logistic(x: Floats, y: Floats) -> float:

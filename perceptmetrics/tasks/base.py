@@ -33,6 +33,7 @@ class Task:
             the best epoch, higher is better. For regression they are applied to each output and
             averaged.
         head: The head that is built when no other is asked for.
+        average: How the paper sums up splits: the median for quality, else the mean.
         replicas: Cuts of each training image per epoch.
         scale_free: The loss leaves scale and offset of the output open (PLCC), so the trainer
             fits them on the validation ratings afterwards; ranks do not depend on them.
@@ -58,6 +59,7 @@ class Task:
     eval_view: View
     measures: Mapping[str, Measure]
     head: HeadSpec = MLP_HEAD
+    average: Literal["median", "mean"] = "mean"
     replicas: int = 1
     scale_free: bool = False
     score_range: tuple[float, float] | None = None

@@ -11,25 +11,25 @@ import torch
 from perceptmetrics.card import MetricCard, Validation
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.errors import DataError, TrainingError
-from perceptmetrics.model import PerceptualModel
+from perceptmetrics.model import OutputHead
 from perceptmetrics.statistics import ConfidenceInterval, bootstrap_ci
 from perceptmetrics.tasks import Task
+from perceptmetrics.training.source import Source
 from perceptmetrics.views import ENLARGED
 from perceptmetrics.weights.adapter import AdapterConfig
 
 
-def set_rating_scale(model: PerceptualModel, targets: npt.NDArray[np.float64]) -> None:
+def set_rating_scale(head: OutputHead, targets: npt.NDArray[np.float64]) -> None:
     """Lets the head learn standardised ratings: scale and shift are their deviation and mean."""
     deviation = targets.std(axis=0)
     if not (deviation > 0).all():
         raise DataError("all training ratings of an output are equal; there is nothing to learn")
-    head = model.head()
     head.shift.copy_(torch.from_numpy(targets.mean(axis=0)))
     head.scale.copy_(torch.from_numpy(deviation))
 
 
 def fit_rating_scale(
-    model: PerceptualModel, prediction: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]
+    head: OutputHead, prediction: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Brings what a scale-free loss taught to the ratings' unit, and gives the new predictions.
 
@@ -39,7 +39,6 @@ def fit_rating_scale(
     Raises:
         TrainingError: The line falls: nothing was learned.
     """
-    head = model.head()
     fitted: npt.NDArray[np.float64] = prediction.copy()
     for output in range(targets.shape[1]):
         slope, offset = np.polyfit(prediction[:, output], targets[:, output], 1)
@@ -64,16 +63,14 @@ def figure(task: Task, measure: str, prediction: npt.NDArray[np.float64], part: 
 
 
 def run_card(
-    given: MetricCard | None,
-    task: Task,
+    source: Source,
     config: AdapterConfig,
-    training: Manifest,
-    validation: Manifest,
     prediction: npt.NDArray[np.float64],
     command: str,
 ) -> MetricCard:
-    """What the run knows goes on the card; what only a person knows is taken from ``given``."""
-    given = given or MetricCard(name=task.name, task=task.name, outputs=task.outputs)
+    """What the run knows goes on the card; what only a person knows is taken from the source's."""
+    task, training, validation = source.task, source.training, source.validation
+    given = source.card or MetricCard(name=task.name, task=task.name, outputs=task.outputs)
     figures = []
     groups = np.unique(np.asarray(validation.groups), return_inverse=True)[1]
     seen, score_range = given.seen, given.score_range or task.score_range

@@ -19,7 +19,9 @@ class Recipe:
     Views, head and replicas are the task's own where they are ``None``.
 
     Attributes:
-        validation_fraction: Share of the groups that training never sees (the paper: 10 %).
+        augment: Train on the training view; else on what scoring sees, which must be one cut.
+        second_stage: Train each head alone afterwards, with the encoder frozen (section 3.2).
+        recompute: Gradient checkpointing: less memory, about a third more time.
         validation_view: What is seen when an epoch is judged; fewer crops than when scoring save
             time. The figures on the card are computed with ``eval_view``.
         half: Store the adapter's matrices as float16.
@@ -34,7 +36,9 @@ class Recipe:
     train_view: View | None = None
     eval_view: View | None = None
     validation_view: View | None = None
-    validation_fraction: float = 0.1
+    augment: bool = True
+    second_stage: bool = False
+    recompute: bool = False
     seed: int = 0
     half: bool = False
 
@@ -43,10 +47,6 @@ class Recipe:
             raise OptionError(f"batch_size is {self.batch_size}, expected at least 2")
         if self.replicas is not None and self.replicas < 1:
             raise OptionError(f"replicas is {self.replicas}, expected at least 1")
-        if not 0 < self.validation_fraction < 1:
-            raise OptionError(
-                f"validation_fraction is {self.validation_fraction}, expected between 0 and 1"
-            )
         if self.train_view is not None and self.train_view.count != 1:
             raise OptionError(
                 f"the training view gives {self.train_view.count} cuts ({self.train_view}), "

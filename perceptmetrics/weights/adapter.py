@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FORMAT = "perceptmetrics-adapter/1"
 METADATA_KEY = "perceptmetrics"
 ROUNDED = "its matrices are stored as float16: scores are those of the rounded matrices"
+DEFAULT_DATASET = "default"  # of the head of a run on one dataset
 ADAPTER_FILE = "adapter.safetensors"  # its name in a run folder
 
 
@@ -56,7 +57,7 @@ class AdapterConfig:
     strategy: Strategy = "lora"
     lora: LoRAConfig = field(default_factory=LoRAConfig)
     head: HeadSpec = field(default_factory=HeadSpec)
-    datasets: tuple[str, ...] = ("default",)
+    datasets: tuple[str, ...] = (DEFAULT_DATASET,)
     groupings: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     higher_is_better: bool | None = True
 
@@ -97,11 +98,14 @@ class Adapter:
         config: How to build the model.
         card: Its provenance.
         tensors: ``PerceptualModel.adapted_state`` names to tensors.
+        parts: Dataset -> configuration and card of its head, where there are several; the first
+            is also ``config`` and ``card``.
     """
 
     config: AdapterConfig
     card: MetricCard
     tensors: Mapping[str, Tensor]
+    parts: Mapping[str, tuple[AdapterConfig, MetricCard]] = field(default_factory=dict)
 
     def save(self, path: Path, *, half: bool = False) -> Path:
         """Writes the file atomically.
@@ -123,14 +127,49 @@ class Adapter:
         }
         # One entry, because safetensors keeps several in no fixed order, and the same training
         # must give the same file.
-        description = {
+        description: dict[str, Any] = {
             "format": FORMAT,
             "config": self.config.to_dict(),
             "card": replace(card, sha256="").to_dict(),
         }
+        if self.parts:
+            description["datasets"] = {
+                name: {"config": config.to_dict(), "card": replace(one, sha256="").to_dict()}
+                for name, (config, one) in self.parts.items()
+            }
         metadata = {METADATA_KEY: json.dumps(description, ensure_ascii=False)}
         save_tensors(tensors, path, metadata)
         return path
+
+    def pick(self, dataset: str | None) -> Adapter:
+        """The adapter with the head of one dataset only, as if it had been trained on it alone.
+
+        Args:
+            dataset: Its name; may be ``None`` where there is one head.
+
+        Raises:
+            OptionError: Several heads and no name.
+            UnknownNameError: No head of that name.
+        """
+        names = self.config.datasets
+        if dataset is None and len(names) > 1:
+            raise OptionError(
+                f"this adapter has heads for {', '.join(names)}: say which by dataset=..."
+            )
+        name = dataset or names[0]
+        if name not in names:
+            raise unknown_name("head", name, names)
+        config, card = self.parts.get(name, (self.config, self.card))
+        tensors = {
+            tensor_name.replace(f"heads.{name}.", f"heads.{DEFAULT_DATASET}."): tensor
+            for tensor_name, tensor in self.tensors.items()
+            if tensor_name.startswith(("encoder.", f"heads.{name}."))
+        }
+        return Adapter(
+            replace(config, datasets=(DEFAULT_DATASET,)),
+            replace(card, sha256=self.card.sha256),
+            tensors,
+        )
 
     def select(self, outputs: Sequence[str]) -> Adapter:
         """An adapter with some of a regression's outputs only; their scores do not change.
@@ -167,6 +206,13 @@ def read_card(path: Path) -> tuple[AdapterConfig, MetricCard]:
         WeightsMissingError: No such file.
         WeightsMismatchError: The file is not an adapter of ours, or its header is damaged.
     """
+    config, card, _ = _read_header(path)
+    return config, card
+
+
+def _read_header(
+    path: Path,
+) -> tuple[AdapterConfig, MetricCard, dict[str, tuple[AdapterConfig, MetricCard]]]:
     header = read_metadata(path).get(METADATA_KEY, "{}")
     try:
         description = json.loads(header)
@@ -180,15 +226,23 @@ def read_card(path: Path) -> tuple[AdapterConfig, MetricCard]:
             f"{description.get('format')!r}, expected {FORMAT!r}); convert an official checkpoint "
             "with 'perceptmetrics weights convert'"
         )
+    config, card = _described(path, description)
+    datasets = description.get("datasets", {})
+    if not isinstance(datasets, dict):
+        raise _damaged(path, "'datasets' is not an object")
+    parts = {name: _described(path, part) for name, part in datasets.items()}
+    return config, replace(card, sha256=sha256_of_file(path)), parts
+
+
+def _described(path: Path, description: Any) -> tuple[AdapterConfig, MetricCard]:
     for part in ("config", "card"):
-        if not isinstance(description.get(part), dict):
+        if not isinstance(description, dict) or not isinstance(description.get(part), dict):
             raise _damaged(path, f"{part!r} is missing")
     try:
         config = AdapterConfig.from_dict(description["config"])
-        card = MetricCard.from_dict(description["card"])
+        return config, MetricCard.from_dict(description["card"])
     except DataError as error:
         raise WeightsMismatchError(f"{path}: {error}") from error
-    return config, replace(card, sha256=sha256_of_file(path))
 
 
 def load_adapter(path: Path, *, sha256: str | None = None) -> Adapter:
@@ -202,7 +256,7 @@ def load_adapter(path: Path, *, sha256: str | None = None) -> Adapter:
         WeightsMissingError: No such file.
         WeightsMismatchError: Not an adapter, or another hash.
     """
-    config, card = read_card(path)
+    config, card, parts = _read_header(path)
     if sha256 is not None and card.sha256 != sha256:
         raise WeightsMismatchError(
             f"{path} has sha256 {card.sha256[:16]}..., expected {sha256[:16]}...: the file is "
@@ -212,7 +266,7 @@ def load_adapter(path: Path, *, sha256: str | None = None) -> Adapter:
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in load_tensors(path).items()
     }
-    return Adapter(config, card, tensors)
+    return Adapter(config, card, tensors, parts)
 
 
 def _damaged(path: Path, reason: object) -> WeightsMismatchError:

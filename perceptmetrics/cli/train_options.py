@@ -1,0 +1,386 @@
+"""The options that ``train`` and ``sweep`` share, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from perceptmetrics.errors import DataError, OptionError
+
+if TYPE_CHECKING:
+    from perceptmetrics.adaptation import Strategy
+    from perceptmetrics.backbones import Backbone
+    from perceptmetrics.data.split import Split
+    from perceptmetrics.training.recipe import Recipe
+    from perceptmetrics.training.source import Source
+    from perceptmetrics.weights.base import LoadedBase
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_POSITIVE = click.IntRange(min=1)
+OWN_FOLDS = 5
+
+
+def _option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """An option whose default is shown. Defaults are the Recipe's; a test compares them."""
+    return click.option(*names, show_default="default" in settings, **settings)
+
+
+_DATA = (
+    _option("--task", "task_name", help="What is judged; with --dataset, the dataset's own."),
+    _option("--data", type=_FILE, help="CSV or Parquet of images and ratings, or labels."),
+    _option(
+        "--dataset",
+        "datasets",
+        nargs=2,
+        multiple=True,
+        metavar="NAME ROOT",
+        help="A published dataset in its own layout; see 'perceptmetrics data list'. Given twice "
+        "or more, one encoder is trained on all of them, with a head for each.",
+    ),
+    _option(
+        "--combination",
+        nargs=2,
+        metavar="NAME ROOT",
+        help="Datasets that the paper trains together, as folders of ROOT called by their names: "
+        "quality-authentic, quality-synthetic, memorability or emotion.",
+    ),
+    _option("--split", "splits", type=_FILE, multiple=True, help="A split file for each dataset."),
+    _option(
+        "--validation-fraction",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.1,
+        help="Without a split: share of the images (or groups) that training never sees; it "
+        "chooses the best epoch.",
+    ),
+    _option("--images", type=_FOLDER, help="What image paths are relative to; else --data's own."),
+    _option("--image-column", help="Else image, image_name, path, file or filename."),
+    _option(
+        "--target-column",
+        "target_columns",
+        multiple=True,
+        help="Else the output's name, score, mos or rating; label for classes. Once an output.",
+    ),
+    _option("--group-column", help="Images of one group stay on one side of the split."),
+)
+_MODEL = (
+    _option(
+        "--backbone",
+        "backbone_name",
+        default="clip-b16",
+        help="A backbone, a family (its default size), or either with the tag of its weights, as "
+        "in clip-b16.openai.",
+    ),
+    _option("--base", type=_FILE, help="A file of base weights to use instead."),
+    _option(
+        "--strategy",
+        type=click.Choice(["lora", "frozen", "full"]),
+        default="lora",
+        help="What trains beside the head: low-rank pairs, nothing, or the whole encoder.",
+    ),
+    _option("--rank", type=_POSITIVE, default=16, help="Of LoRA."),
+    _option("--alpha", type=float, default=8, help="Of LoRA; scaled by alpha / rank."),
+    _option("--lora-dropout", type=float, default=0.1, help="Of LoRA."),
+    _option("--head", type=click.Choice(["mlp", "linear"]), help="Instead of the task's own."),
+)
+_OPTIMISATION = (
+    _option("--epochs", type=_POSITIVE, default=40, help="At most."),
+    _option("--patience", type=_POSITIVE, default=12, help="Epochs without a better one, at most."),
+    _option("--weight-decay", type=click.FloatRange(min=0), default=1e-4, help="Of AdamW."),
+    _option(
+        "--schedule",
+        type=click.Choice(["constant", "one-cycle"]),
+        default="constant",
+        help="Of the learning rate; one-cycle goes up, then down to zero over all epochs.",
+    ),
+    _option("--batch-size", type=click.IntRange(min=2), default=32, help="Cuts in one step."),
+    _option("--replicas", type=_POSITIVE, help="Cuts of each image per epoch; else the dataset's."),
+    _option(
+        "--no-augmentation",
+        is_flag=True,
+        help="Train on what scoring sees, where that is one cut; a frozen encoder's features are "
+        "then kept.",
+    ),
+    _option("--second-stage", is_flag=True, help="Then train each head alone, encoder frozen."),
+    _option("--seed", type=click.IntRange(min=0), default=0, help="Of LoRA, heads and order."),
+    _option("--half", is_flag=True, help="Store the adapter in float16: half the size."),
+)
+_MACHINE = (
+    _option("--device", default="cpu", help="cpu, cuda, cuda:1, mps, ..."),
+    _option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "fp16"]),
+        default="fp32",
+        help="bf16 and fp16 are autocast, for devices that have them.",
+    ),
+    _option(
+        "--rows",
+        type=_POSITIVE,
+        help="Encode so many cuts at once, where a batch does not fit; the gradient is the same, "
+        "the time grows.",
+    ),
+    _option("--recompute", is_flag=True, help="Gradient checkpointing: less memory, more time."),
+    _option(
+        "--feature-cache",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where features of a frozen encoder are kept; else the cache folder.",
+    ),
+    _option("--no-feature-cache", is_flag=True, help="Encode in every epoch, also what is frozen."),
+    _option(
+        "--checkpoint-seconds",
+        type=click.FloatRange(min=0),
+        default=300.0,
+        help="Least time between checkpoints inside an epoch.",
+    ),
+    _option("--tensorboard", is_flag=True, help="Also write scalars for TensorBoard."),
+    _option(
+        "--progress/--no-progress",
+        default=None,
+        help="A progress bar on standard error; by default where that is a terminal.",
+    ),
+)
+
+
+def train_options(command: Command) -> Command:
+    """Gives a command the options of :class:`TrainOptions`."""
+    for option in reversed((*_DATA, *_MODEL, *_OPTIMISATION, *_MACHINE)):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The values of :func:`train_options`, by their names there."""
+
+    task_name: str | None
+    data: Path | None
+    datasets: tuple[tuple[str, str], ...]
+    combination: tuple[str, str] | None
+    splits: tuple[Path, ...]
+    validation_fraction: float
+    images: Path | None
+    image_column: str | None
+    target_columns: tuple[str, ...]
+    group_column: str | None
+    backbone_name: str
+    base: Path | None
+    strategy: Strategy
+    rank: int
+    alpha: float
+    lora_dropout: float
+    head: str | None
+    epochs: int
+    patience: int
+    weight_decay: float
+    schedule: Literal["constant", "one-cycle"]
+    batch_size: int
+    replicas: int | None
+    no_augmentation: bool
+    second_stage: bool
+    seed: int
+    half: bool
+    device: str
+    precision: Literal["fp32", "bf16", "fp16"]
+    rows: int | None
+    recompute: bool
+    feature_cache: Path | None
+    no_feature_cache: bool
+    checkpoint_seconds: float
+    tensorboard: bool
+    progress: bool | None
+
+    @classmethod
+    def take(cls, given: dict[str, Any]) -> TrainOptions:
+        """Takes its own out of a command's arguments."""
+        return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
+
+    @property
+    def named(self) -> tuple[tuple[str, Path], ...]:
+        """Names and roots of the published datasets.
+
+        Raises:
+            OptionError: Not exactly one of --data, --dataset and --combination.
+        """
+        given = [bool(self.data), bool(self.datasets), bool(self.combination)]
+        if sum(given) != 1:
+            raise OptionError("give one of --data, --dataset and --combination")
+        if self.combination is not None:
+            from perceptmetrics.datasets.combinations import combination
+
+            name, root = self.combination
+            return tuple((one, Path(root) / one) for one in combination(name).datasets)
+        return tuple((name, Path(root)) for name, root in self.datasets)
+
+    def fold_count(self, asked: int | None) -> int:
+        """How many folds a sweep has: as asked, else those of the protocol, or five.
+
+        Raises:
+            DataError: More than a dataset's protocol has.
+        """
+        from perceptmetrics.datasets import DATASETS
+
+        counts = []
+        for name, root in self.named:
+            dataset = DATASETS.get(name)
+            counts.append(len(dataset.splits(dataset.read(root), root)))
+        if not counts:
+            return asked or OWN_FOLDS
+        if asked is not None and asked > min(counts):
+            raise DataError(f"--folds {asked}: the protocol has {min(counts)} splits")
+        return asked or min(counts)
+
+    def sources(self, fold: int = 1, folds: int | None = None) -> list[Source]:
+        """The datasets, read and split.
+
+        Args:
+            fold: Which split of a published dataset's protocol, from 1, where no file names one.
+            folds: Cut data of one's own into so many folds, and take that one.
+
+        Raises:
+            OptionError: Options that do not go together.
+            DataError: What is wrong with the data.
+        """
+        named = self.named
+        if self.splits and len(self.splits) != max(len(named), 1):
+            raise OptionError(
+                f"{len(self.splits)} split files for {max(len(named), 1)} datasets; give one for "
+                "each, in their order"
+            )
+        if not named:
+            return [self._own(fold, folds)]
+        return [self._published(name, root, fold, n) for n, (name, root) in enumerate(named)]
+
+    def _own(self, fold: int, folds: int | None) -> Source:
+        from perceptmetrics.data.manifest import read_manifest
+        from perceptmetrics.data.protocols import fold_splits
+        from perceptmetrics.data.split_column import split_of_manifest
+        from perceptmetrics.tasks import TASKS
+        from perceptmetrics.training.source import source_of
+
+        if self.task_name is None or self.data is None:
+            raise OptionError("--data needs --task: what is judged; see 'perceptmetrics list'")
+        task = TASKS.get(self.task_name)
+        rated = read_manifest(
+            self.data,
+            task,
+            images=self.images,
+            image_column=self.image_column,
+            target_columns=self.target_columns,
+            group_column=self.group_column,
+        )
+        if folds is not None:
+            split: Split | None = fold_splits(rated, self.data.stem, folds=folds)[fold - 1]
+        else:
+            split = self._split_file(0) or split_of_manifest(self.data, rated)
+        return source_of(
+            task,
+            rated,
+            split=split,
+            validation_fraction=self.validation_fraction,
+            seed=self.seed,
+        )
+
+    def _published(self, name: str, root: Path, fold: int, number: int) -> Source:
+        from perceptmetrics.card import MetricCard
+        from perceptmetrics.datasets import DATASETS
+        from perceptmetrics.tasks import TASKS
+        from perceptmetrics.training.source import source_of
+        from perceptmetrics.weights.adapter import DEFAULT_DATASET
+
+        dataset = DATASETS.get(name)
+        task = TASKS.get(self.task_name or dataset.task)
+        rated = dataset.read(root)
+        split = self._split_file(number)
+        if split is None:
+            drawn = dataset.splits(rated, root)
+            if not 1 <= fold <= len(drawn):
+                raise DataError(f"{name} has {len(drawn)} splits, there is no split {fold}")
+            split = drawn[fold - 1]
+        return source_of(
+            task,
+            rated,
+            name=name if len(self.named) > 1 else DEFAULT_DATASET,
+            split=split,
+            replicas=dataset.replicas,
+            card=MetricCard(
+                name=task.name,
+                task=task.name,
+                outputs=task.outputs,
+                training_data=f"{dataset.title}, {len(split.training):,} images",
+                licence=dataset.licence,
+                paper=dataset.paper,
+                score_range=dataset.score_range,
+                direction=dataset.direction,
+            ),
+        )
+
+    def _split_file(self, number: int) -> Split | None:
+        from perceptmetrics.data.split import load_split
+
+        return load_split(self.splits[number]) if self.splits else None
+
+    def recipe(self, learning_rate: float) -> Recipe:
+        """What decides the run beside its data and base."""
+        from perceptmetrics.adaptation import LoRAConfig
+        from perceptmetrics.heads import head_named
+        from perceptmetrics.training.recipe import Recipe
+        from perceptmetrics.training.trainer import Optimisation
+
+        return Recipe(
+            strategy=self.strategy,
+            lora=LoRAConfig(self.rank, self.alpha, self.lora_dropout),
+            head=None if self.head is None else head_named(self.head),
+            optimisation=Optimisation(
+                epochs=self.epochs,
+                patience=self.patience,
+                learning_rate=learning_rate,
+                weight_decay=self.weight_decay,
+                schedule=self.schedule,
+                precision=self.precision,
+                rows=self.rows,
+            ),
+            batch_size=self.batch_size,
+            replicas=1 if self.no_augmentation else self.replicas,
+            augment=not self.no_augmentation,
+            second_stage=self.second_stage,
+            recompute=self.recompute,
+            seed=self.seed,
+            half=self.half,
+        )
+
+    def backbone(self) -> Backbone:
+        """The backbone alone: cheap, so that a wrong name is found first."""
+        from perceptmetrics.backbones import find_backbone
+
+        family, _, tag = self.backbone_name.partition(".")
+        if self.base is not None and tag:
+            raise OptionError(
+                f"--base {self.base} and the tag {tag!r} of --backbone: give one of them"
+            )
+        return find_backbone(family)
+
+    def encoder(self) -> tuple[Backbone, LoadedBase, str]:
+        """The backbone, its tensors, and their full name."""
+        from perceptmetrics.backbones.weight_maps import canonical
+        from perceptmetrics.weights.base import load_base, load_base_file
+
+        backbone, tag = self.backbone(), self.backbone_name.partition(".")[2]
+        if self.base is None:
+            weights = backbone.weights_of(tag or None)
+            return backbone, load_base(backbone.name, weights), f"{backbone.name}.{weights.tag}"
+        loaded = load_base_file(self.base, canonical)
+        return backbone, loaded, f"{backbone.name}.{loaded.sha256[:12]}"
+
+    def features_folder(self) -> Path | None:
+        """Where features are kept; ``None`` where they are not wanted."""
+        from perceptmetrics.weights.cache import cache_folder
+
+        if self.no_feature_cache:
+            return None
+        return self.feature_cache or cache_folder() / "features"

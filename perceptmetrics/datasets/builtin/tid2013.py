@@ -1,0 +1,67 @@
+"""TID2013: 25 photographs under 24 distortions at five levels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from perceptmetrics.data.manifest import Manifest
+from perceptmetrics.data.split import Split
+from perceptmetrics.datasets.base import Dataset
+from perceptmetrics.datasets.labels import label_file, numbers, rated_images, text_lines
+from perceptmetrics.errors import DataError
+
+_NAME = "tid2013"
+_SOURCE = "http://www.ponomarenko.info/tid2013.htm (tid2013.rar)"
+_LAYOUT = """
+mos_with_names.txt
+distorted_images/
+"""
+
+
+def _read(root: Path) -> Manifest:
+    path = label_file(root, "mos_with_names.txt", dataset=_NAME, source=_SOURCE, layout=_LAYOUT)
+    rows = []
+    for number, line in text_lines(path):
+        mos, _, name = line.partition(" ")
+        # I01_08_3.bmp: reference, distortion, level
+        reference = name.strip().partition("_")[0].upper()
+        if not reference:
+            raise DataError(f"{path}, line {number}: {line!r}, expected '5.51429 I01_01_1.bmp'")
+        rows.append({"mos": mos, "name": name.strip(), "reference": reference})
+    return rated_images(
+        root,
+        "distorted_images",
+        [row["name"] for row in rows],
+        numbers(rows, "mos", path),
+        [row["reference"] for row in rows],
+        dataset=_NAME,
+        source=_SOURCE,
+        any_case=True,  # the list and the archive differ: I01_01_1.bmp, i01_01_1.bmp
+    )
+
+
+def _splits(data: Manifest, root: Path) -> tuple[Split, ...]:
+    from perceptmetrics.data.protocols import loda_reference_splits
+
+    note = "LoDa's own splits of TID2013 hang on Python's hash seed and cannot be had again"
+    splits = loda_reference_splits(data, _NAME)
+    return tuple(replace(split, source=f"{split.source}; {note}") for split in splits)
+
+
+TID2013 = Dataset(
+    name=_NAME,
+    title="Tampere Image Database 2013",
+    task="iqa",
+    read=_read,
+    splits=_splits,
+    count=3000,
+    source=_SOURCE,
+    layout=_LAYOUT,
+    score_range=(0.24, 7.21),
+    direction="higher is better quality",
+    licence="see its page",
+    paper="Ponomarenko et al., Color image database TID2013: Peculiarities and preliminary "
+    "results, EUVIP 2013",
+    replicas=10,
+)

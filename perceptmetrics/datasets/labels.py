@@ -1,0 +1,235 @@
+"""How label files are read and joined to their images; the same for every dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from perceptmetrics.data.manifest import Manifest
+from perceptmetrics.data.tables import read_table
+from perceptmetrics.errors import DataError
+
+NAMED = 3  # missing images that an error names; the rest is counted
+
+
+def label_file(
+    root: Path, relative: str | Path, *, dataset: str, source: str, layout: str = ""
+) -> Path:
+    """The path of a label file that must be there.
+
+    Args:
+        root: The dataset's folder, unpacked and unchanged.
+        relative: The file inside it.
+        dataset: What the error calls the set.
+        source: Where the set is to be had.
+        layout: The files and folders that are expected in ``root``.
+
+    Raises:
+        DataError: There is no such file; the text names it, the layout and the source.
+
+    Example:
+        >>> label_file(Path("/no/where"), "dmos.csv", dataset="kadid10k", source="example.org")
+        Traceback (most recent call last):
+        ...
+        perceptmetrics.errors.DataError: kadid10k: there is no folder /no/where; give the folder \
+into which the dataset was unpacked; to be had at: example.org
+    """
+    if not root.is_dir():
+        raise DataError(
+            f"{dataset}: there is no folder {root}; give the folder into which the dataset was "
+            f"unpacked; to be had at: {source}"
+        )
+    path = root / relative
+    if not path.is_file():
+        tree = ", ".join(line.strip() for line in layout.splitlines() if line.strip())
+        expected = f"; expected in {root}: {tree}" if tree else ""
+        raise DataError(f"{dataset}: there is no file {path}{expected}; to be had at: {source}")
+    return path
+
+
+def csv_rows(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Rows of a CSV with a header line, by column.
+
+    Args:
+        path: The file, as :func:`~perceptmetrics.data.tables.read_table` takes it.
+        columns: Those that must be there.
+
+    Raises:
+        DataError: The file cannot be read, is empty, lacks a column, or a row is too short or long.
+    """
+    table = read_table(path)
+    check_columns(path, table.columns, columns)
+    return list(table.rows)
+
+
+def check_columns(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
+    """Refuses a table that lacks a column.
+
+    Raises:
+        DataError: The first column that is missing, and those that are there.
+    """
+    for name in wanted:
+        if name not in found:
+            raise DataError(
+                f"{path} has no column {name!r}; found {', '.join(map(str, found))}; expected "
+                "the file as its authors distribute it"
+            )
+
+
+def check_lengths(first: Path, count: int, second: Path, other: int) -> None:
+    """Refuses two files that belong together but hold different numbers of rows.
+
+    Raises:
+        DataError: With both files and both numbers.
+    """
+    if count != other:
+        raise DataError(
+            f"{first} holds {count} entries and {second} {other}; expected as many, get both again"
+        )
+
+
+def text_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that are not blank, stripped, each with its number from 1.
+
+    Raises:
+        DataError: The file cannot be read or is empty.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}; expected a UTF-8 text") from error
+    found = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    if not found:
+        raise DataError(f"{path} holds no rows; expected one line an image")
+    return found
+
+
+def numbers(rows: Sequence[Mapping[str, Any]], column: str, path: Path) -> list[float]:
+    """One column as finite numbers.
+
+    Raises:
+        DataError: A cell is not a finite number; its row (the first is 1) and the file are named.
+
+    Example:
+        >>> numbers([{"MOS": "3.5"}, {"MOS": "4"}], "MOS", Path("scores.csv"))
+        [3.5, 4.0]
+    """
+    values = []
+    for number, row in enumerate(rows, 1):
+        try:
+            value = float(row[column])
+        except (TypeError, ValueError):
+            value = math.nan
+        if not math.isfinite(value):
+            raise DataError(
+                f"{path}, row {number}: {column} is {row[column]!r}, expected a finite number"
+            )
+        values.append(value)
+    return values
+
+
+def rated_images(
+    root: Path,
+    folder: str | Path,
+    names: Sequence[str],
+    targets: Sequence[float] | npt.NDArray[Any],
+    groups: Sequence[str] | None = None,
+    *,
+    dataset: str,
+    source: str,
+    any_case: bool = False,
+) -> Manifest:
+    """Joins names and ratings to the images on disk. Each folder is listed once, none is opened.
+
+    Args:
+        root: The dataset's folder.
+        folder: The folder inside it that ``names`` are relative to; ``""`` is ``root`` itself.
+        names: N paths inside ``folder``, with forward slashes: what splits call the images.
+        targets: N ratings, (N, K) ratings, or an *array of integers* (N,): class indices.
+        groups: What must stay on one side of a split; each image by itself when ``None``.
+        dataset: What errors call the set.
+        source: Where the set is to be had.
+        any_case: File names may differ from ``names`` in upper and lower case.
+
+    Returns:
+        Rows in the order of ``names``. Its ``sha256`` covers names and targets, not the pixels.
+
+    Raises:
+        DataError: A name stands twice, a rating is not finite, or images are missing: one error
+            that counts them and names the first few.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{dataset}: the labels name {twice[0]} {Counter(names)[twice[0]]} times; expected "
+            "one row an image"
+        )
+    array = np.asarray(targets)
+    if not (isinstance(targets, np.ndarray) and array.dtype.kind in "iu"):
+        array = np.ascontiguousarray(array, np.float64).reshape(len(names), -1)
+        wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        if wrong.size:
+            raise DataError(
+                f"{dataset}: the rating of {names[wrong[0]]} is {array[wrong[0]].tolist()}, "
+                "expected finite numbers"
+            )
+    else:
+        array = array.astype(np.int64)
+    base = root / folder
+    images = _located(base, names, any_case=any_case)
+    missing = [name for name, image in zip(names, images, strict=True) if image is None]
+    if missing:
+        few = ", ".join(missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
+        raise DataError(
+            f"{dataset}: {len(missing):,} of {len(names):,} images are missing in {base}: {few}; "
+            f"to be had at: {source}"
+        )
+    return Manifest(
+        tuple(image for image in images if image is not None),
+        tuple(names),
+        array,
+        tuple(names if groups is None else groups),
+        _digest(names, array),
+    )
+
+
+def _located(base: Path, names: Sequence[str], *, any_case: bool) -> list[Path | None]:
+    listed: dict[str, dict[str, Path]] = {}
+    found: list[Path | None] = []
+    for name in names:
+        parent, _, file = name.rpartition("/")
+        if parent not in listed:
+            listed[parent] = _files(base / parent, any_case=any_case)
+        files = listed[parent]
+        found.append(files.get(file) or (files.get(file.casefold()) if any_case else None))
+    return found
+
+
+def _files(folder: Path, *, any_case: bool) -> dict[str, Path]:
+    try:
+        with os.scandir(folder) as entries:
+            exact = {entry.name: folder / entry.name for entry in entries if entry.is_file()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed: {error}") from error
+    if not any_case:
+        return exact
+    # A name as it stands wins over one that differs in case.
+    return {**{name.casefold(): path for name, path in sorted(exact.items())}, **exact}
+
+
+def _digest(names: Sequence[str], targets: npt.NDArray[Any]) -> str:
+    digest = hashlib.sha256(json.dumps(list(names), ensure_ascii=False).encode())
+    # The byte order is stated, so that the hash is the same on every machine.
+    digest.update(targets.astype(targets.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()

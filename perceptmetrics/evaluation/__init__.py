@@ -1,0 +1,1 @@
+"""How well a metric agrees with people on rated images (section 5, appendix A)."""

@@ -1,0 +1,224 @@
+"""The two stages of section 3.2: all together, then each head alone on a still encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perceptmetrics.backbones import Backbone
+from perceptmetrics.errors import OptionError
+from perceptmetrics.lora import parameter_count
+from perceptmetrics.model import PerceptualModel, build_model
+from perceptmetrics.training.checkpoint import Checkpoints
+from perceptmetrics.training.engine import Engine
+from perceptmetrics.training.features import FeatureCache, features_of
+from perceptmetrics.training.figures import figure, set_rating_scale
+from perceptmetrics.training.inputs import CutInputs, FeatureInputs, Inputs
+from perceptmetrics.training.recipe import Recipe
+from perceptmetrics.training.source import Source
+from perceptmetrics.training.trainer import Epoch, WatchOf, fit
+from perceptmetrics.views import View
+from perceptmetrics.weights.base import LoadedBase
+from perceptmetrics.weights.digest import sha256_of_tensors
+
+History = tuple[Epoch, ...]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the encoder sees of one dataset: in training, when an epoch is judged, in scoring."""
+
+    train: View
+    validation: View
+    eval: View
+
+
+def views_of(source: Source, recipe: Recipe) -> Views:
+    """The recipe's views, and the task's where it names none.
+
+    Raises:
+        OptionError: The view of training gives several cuts.
+    """
+    scoring = recipe.eval_view or source.task.eval_view
+    train = (recipe.train_view or source.task.train_view) if recipe.augment else scoring
+    if train.count != 1:
+        raise OptionError(
+            f"task {source.task.name!r} would train on {train}, which gives {train.count} cuts; "
+            "expected one: leave augmentation on, or give a view of one cut"
+        )
+    return Views(train, recipe.validation_view or scoring, scoring)
+
+
+def replicas_of(source: Source, recipe: Recipe) -> int:
+    """Cuts of a training image per epoch: the recipe's, else the dataset's, else the task's."""
+    return recipe.replicas or source.replicas or source.task.replicas
+
+
+@dataclass(eq=False)
+class Stages:
+    """Trains a model in stages; each can be killed and gone on with.
+
+    Attributes:
+        sources: The datasets.
+        backbone: The encoder.
+        base: Its pretrained tensors.
+        recipe: Everything else.
+        out: The run folder, for checkpoints.
+        fingerprint: Of the run, for checkpoints.
+        engine: One process or many.
+        watch: Who looks on.
+        checkpoint_seconds: Least time between checkpoints inside an epoch.
+        feature_cache: Where features of a still encoder are kept; ``None`` encodes anew.
+        model: What is trained.
+        trained: How many parameters train in stage one.
+        on_features: Names of the datasets whose head was trained on kept features.
+    """
+
+    sources: Sequence[Source]
+    backbone: Backbone
+    base: LoadedBase
+    recipe: Recipe
+    out: Path
+    fingerprint: str
+    engine: Engine
+    watch: WatchOf
+    checkpoint_seconds: float
+    feature_cache: Path | None
+    model: PerceptualModel = field(init=False)
+    trained: int = field(init=False)
+    on_features: list[str] = field(init=False, default_factory=list)
+    _targets: dict[str, Tensor] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Builds the model, with each head on the scale of its ratings."""
+        self.model = build_model(
+            self.backbone,
+            self.base.tensors,
+            outputs={source.name: len(source.task.outputs) for source in self.sources},
+            head=self.recipe.head or self.sources[0].task.head,
+            strategy=self.recipe.strategy,
+            lora=self.recipe.lora,
+            seed=self.recipe.seed,
+        )
+        self.trained = parameter_count(self.model)
+        self.model.encoder.recompute = self.recipe.recompute
+        for source in self.sources:
+            targets = torch.from_numpy(np.asarray(source.training.targets))
+            if source.task.kind != "classification":
+                set_rating_scale(self.model.head(source.name), source.training.targets)
+                head = self.model.head(source.name)
+                targets = ((targets.float() - head.shift) / head.scale).float()
+            self._targets[source.name] = targets
+        self.model.to(self.engine.device)
+
+    def together(self) -> History:
+        """Stage one: encoder and heads, on the mean of the datasets' losses.
+
+        Where the encoder is frozen and there is one dataset with a fixed view, its head trains on
+        kept features.
+        """
+        still = self.recipe.strategy == "frozen" and len(self.sources) == 1
+        inputs = self._features(self.sources[0]) if still else None
+        history, best = fit(
+            self.model,
+            **self._fit_arguments(inputs or self._cuts(self.sources), self.sources, ""),
+            state=self.model.adapted_state,
+            load=self.model.load_adapted_state,
+        )
+        self.model.load_adapted_state(best)
+        return tuple(history)
+
+    def alone(self, source: Source) -> History:
+        """Stage two: one head on the encoder as it stands; the rest keeps still.
+
+        The head of stage one is kept where no epoch is better on the validation part.
+        """
+        self.model.eval()
+        self.model.encoder.requires_grad_(False)
+        head = self.model.head(source.name)
+        first = {name: tensor.clone() for name, tensor in head.state_dict().items()}
+        inputs = self._features(source) or self._cuts([source])
+        before = self._score(inputs, source)
+        history, best = fit(
+            head,
+            **self._fit_arguments(inputs, [source], source.name),
+            state=head.state_dict,
+            load=head.load_state_dict,
+        )
+        better = max(epoch.validation for epoch in history) > before
+        head.load_state_dict(best if better else first)
+        return tuple(history)
+
+    def _fit_arguments(
+        self, inputs: Inputs, sources: Sequence[Source], stage: str
+    ) -> dict[str, Any]:
+        return {
+            "forward": inputs.forward,
+            "losses": {source.name: source.task.loss for source in sources},
+            "batches": inputs.batches,
+            "steps": inputs.steps,
+            "validate": lambda: float(np.mean([self._score(inputs, s) for s in sources])),
+            "how": self.recipe.optimisation,
+            "seed": self.recipe.seed,
+            "engine": self.engine,
+            "checkpoints": Checkpoints(
+                self.out,
+                f"{self.fingerprint} {stage}",
+                name=f"checkpoint.{stage}" if stage else "checkpoint",
+                seconds=self.checkpoint_seconds,
+                writes=self.engine.is_main,
+            ),
+            "watch": self.watch(stage),
+        }
+
+    def _score(self, inputs: Inputs, source: Source) -> float:
+        task = source.task
+        return figure(task, task.selects_by, inputs.predict(source), source.validation)
+
+    def _cuts(self, sources: Sequence[Source]) -> CutInputs:
+        views = [views_of(source, self.recipe) for source in sources]
+        return CutInputs(
+            self.model,
+            sources,
+            [self._targets[source.name] for source in sources],
+            [replicas_of(source, self.recipe) for source in sources],
+            [view.train for view in views],
+            [view.validation for view in views],
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            engine=self.engine,
+        )
+
+    def _features(self, source: Source) -> FeatureInputs | None:
+        """Kept features of one dataset, if its training view is fixed and there is a cache."""
+        views = views_of(source, self.recipe)
+        if self.feature_cache is None or views.train.draws:
+            return None
+        encoder = self.model.encoder.state_dict()
+        sha256 = sha256_of_tensors({n: t.detach().cpu() for n, t in encoder.items()})
+        width = self.backbone.embedding_width
+        found = []
+        for view, part in ((views.train, source.training), (views.validation, source.validation)):
+            # One process writes; the others open the file when it is whole.
+            for writes in (True, False):
+                if writes == self.engine.is_main:
+                    cache = FeatureCache(self.feature_cache, sha256, view, width)
+                    found.append(features_of(self.model, part.images, view, cache))
+                self.engine.wait()
+        self.on_features.append(source.name)
+        return FeatureInputs(
+            self.model,
+            source,
+            self._targets[source.name],
+            replicas_of(source, self.recipe),
+            *found,
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            engine=self.engine,
+        )

@@ -1,0 +1,215 @@
+"""Folds times learning rates: what is done is skipped, what fails is noted, one table at the end.
+
+The paper explores four learning rates and keeps, on each split, the run with the best validation
+score; the figure is the median (quality) or the mean (memorability, emotion) over splits of what
+that run scores on the test part (sections 3.1 and 5).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from perceptmetrics.errors import PerceptError, TrainingError
+from perceptmetrics.evaluation.evaluate import Average, over_splits
+from perceptmetrics.evaluation.figures import Figure
+from perceptmetrics.training.run import RUN_FILE
+from perceptmetrics.weights.adapter import ADAPTER_FILE
+
+PAPER_LEARNING_RATES = (5e-5, 1e-4, 5e-4, 1e-3)
+TEST_FILE = "test.json"
+SWEEP_FILE = "sweep.json"
+TABLE_FILE = "sweep.md"
+
+Figures = Mapping[str, Sequence[Figure]]
+"""Dataset -> what its test part gave."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    Attributes:
+        fold: Which split, from 1.
+        learning_rate: Of AdamW.
+        folder: The run folder.
+        validation: The measure that the task selects by, mean over datasets; ``None`` where the
+            run failed.
+        error: Why it failed.
+        chosen: Whether it is the best of its fold, and was judged on the test part.
+    """
+
+    fold: int
+    learning_rate: float
+    folder: Path
+    validation: float | None = None
+    error: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep gave.
+
+    Attributes:
+        cells: Every run.
+        folds: Fold -> the test figures of its chosen run.
+        over_folds: Dataset -> the figures over all folds.
+    """
+
+    cells: tuple[Cell, ...]
+    folds: Mapping[int, Figures]
+    over_folds: Figures
+
+
+def sweep(
+    folds: Sequence[int],
+    learning_rates: Sequence[float],
+    out: Path,
+    *,
+    train: Callable[[int, float, Path], None],
+    test: Callable[[int, Path], Figures],
+    selects_by: str,
+    average: Average,
+    report: Callable[[Cell], None] = lambda cell: None,
+) -> Sweep:
+    """Runs what is not done yet, and sums up.
+
+    A run that fails by an error of ours is noted, and the sweep goes on. A sweep that was killed
+    goes on where it stood, in the middle of a run too, when it is called again.
+
+    Args:
+        folds: Which splits, from 1.
+        learning_rates: The grid.
+        out: Holds a run folder for each cell, ``sweep.json`` and ``sweep.md``.
+        train: (fold, learning rate, run folder) trains one run.
+        test: (fold, run folder) judges a run on the fold's test part.
+        selects_by: The measure that chooses among the runs of a fold.
+        average: Over folds.
+        report: Called after each run.
+
+    Raises:
+        TrainingError: Every run of a fold failed.
+    """
+    cells: list[Cell] = []
+    tested: dict[int, Figures] = {}
+    for fold in folds:
+        row = []
+        for rate in learning_rates:
+            row.append(_cell(fold, rate, out / f"fold-{fold}" / f"lr-{rate:g}", train, selects_by))
+            report(row[-1])
+        done = [cell for cell in row if cell.validation is not None]
+        if not done:
+            raise TrainingError(f"every run of fold {fold} failed, the last so: {row[-1].error}")
+        best = max(done, key=lambda cell: cell.validation or -math.inf)
+        cells += [
+            Cell(c.fold, c.learning_rate, c.folder, c.validation, c.error, c is best) for c in row
+        ]
+        tested[fold] = _tested(fold, best.folder, test)
+    names = list(next(iter(tested.values())))
+    summed = {name: over_splits([tested[fold][name] for fold in folds], average) for name in names}
+    found = Sweep(tuple(cells), tested, summed)
+    (out / SWEEP_FILE).write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
+    (out / TABLE_FILE).write_text(table(found, selects_by, average), encoding="utf-8")
+    return found
+
+
+def _cell(
+    fold: int,
+    rate: float,
+    folder: Path,
+    train: Callable[[int, float, Path], None],
+    selects_by: str,
+) -> Cell:
+    if not (folder / ADAPTER_FILE).exists():
+        try:
+            train(fold, rate, folder)
+        except PerceptError as error:
+            return Cell(fold, rate, folder, error=str(error))
+    record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    scores = [data["figures"][selects_by] for data in record["datasets"].values()]
+    return Cell(fold, rate, folder, sum(scores) / len(scores))
+
+
+def _tested(fold: int, folder: Path, test: Callable[[int, Path], Figures]) -> Figures:
+    """The test figures of a run: kept beside it, so that they are computed once."""
+    kept = folder / TEST_FILE
+    if not kept.exists():
+        figures = test(fold, folder)
+        plain = {name: [_record(f) for f in found] for name, found in figures.items()}
+        unfinished = kept.with_suffix(".part")
+        unfinished.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(kept)
+    read = json.loads(kept.read_text(encoding="utf-8"))
+    return {name: [_figure(record) for record in found] for name, found in read.items()}
+
+
+def _record(figure: Figure) -> dict[str, Any]:
+    record = asdict(figure)
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in record.items()}
+
+
+def _figure(record: dict[str, Any]) -> Figure:
+    return Figure(**{k: math.nan if v is None else v for k, v in record.items()})
+
+
+def _plain(found: Sweep) -> dict[str, Any]:
+    return {
+        "runs": [{**asdict(cell), "folder": str(cell.folder)} for cell in found.cells],
+        "folds": {
+            str(fold): {name: [_record(f) for f in figures] for name, figures in one.items()}
+            for fold, one in found.folds.items()
+        },
+        "over folds": {n: [_record(f) for f in figures] for n, figures in found.over_folds.items()},
+    }
+
+
+def table(found: Sweep, selects_by: str, average: Average) -> str:
+    """The sweep as Markdown: every run, then what the chosen ones score on the test parts."""
+    rates = sorted({cell.learning_rate for cell in found.cells})
+    lines = [
+        f"Validation {selects_by} of each run; the chosen one of each fold is bold.",
+        "",
+        _row(["fold", *(f"lr {rate:g}" for rate in rates)]),
+        _row(["---"] * (len(rates) + 1)),
+    ]
+    for fold in found.folds:
+        row = {cell.learning_rate: cell for cell in found.cells if cell.fold == fold}
+        lines.append(_row([str(fold), *(_shown(row[rate]) for rate in rates)]))
+    for name, summed in found.over_folds.items():
+        title = "" if len(found.over_folds) == 1 else f" of {name}"
+        lines += ["", f"Test part{title}: the {average} over {len(found.folds)} folds."]
+        lines += ["", _row(["fold", *(f"{f.output} {f.name}" for f in summed)])]
+        lines.append(_row(["---"] * (len(summed) + 1)))
+        for fold, one in found.folds.items():
+            lines.append(_row([str(fold), *(_value(f) for f in one[name])]))
+        lines.append(_row([f"**{average}**", *(_interval(f) for f in summed)]))
+    errors = [cell for cell in found.cells if cell.error]
+    if errors:
+        lines += ["", "Failed:", ""]
+        lines += [f"- fold {c.fold}, lr {c.learning_rate:g}: {c.error}" for c in errors]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _shown(cell: Cell) -> str:
+    if cell.validation is None:
+        return "failed"
+    return f"**{cell.validation:.4f}**" if cell.chosen else f"{cell.validation:.4f}"
+
+
+def _value(figure: Figure) -> str:
+    return "-" if math.isnan(figure.value) else f"{figure.value:.4g}"
+
+
+def _interval(figure: Figure) -> str:
+    if math.isnan(figure.low):
+        return _value(figure)
+    return f"**{figure.value:.4g}** [{figure.low:.4g}, {figure.high:.4g}]"

@@ -1,0 +1,124 @@
+"""Kept features: the same result as encoding anew, and safe against kills."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from test_training import RECIPE
+
+from perceptmetrics.data.manifest import read_manifest
+from perceptmetrics.heads import HeadSpec
+from perceptmetrics.training.features import FeatureCache, features_of
+from perceptmetrics.training.run import Run, train
+from perceptmetrics.training.source import source_of
+from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops
+
+FROZEN = replace(RECIPE, strategy="frozen", head=HeadSpec(hidden=(16,), dropout=0.5))
+
+
+def run(folder: Path, out: str, cache: Path | None, recipe: object = FROZEN) -> Run:
+    csv = folder / "ratings.csv"
+    if not csv.exists():
+        tiny.rated_folder(folder)
+    source = source_of(tiny.TASK, read_manifest(csv, tiny.TASK), validation_fraction=0.25)
+    return train(
+        [source],
+        folder / out,
+        backbone=tiny.BACKBONE,
+        base=tiny.base(),
+        base_name="tiny-vit.random",
+        recipe=recipe,
+        feature_cache=cache,
+    )
+
+
+@pytest.mark.parametrize("eval_view", [None, GridCrops(32, 40, 3), RandomCrops(32, 40, 3)])
+def test_a_head_on_kept_features_is_the_head_on_images(tmp_path: Path, eval_view: object) -> None:
+    recipe = replace(FROZEN, eval_view=eval_view)
+    anew = run(tmp_path, "anew", None, recipe)
+    kept = run(tmp_path, "kept", tmp_path / "features", recipe)
+    again = run(tmp_path, "again", tmp_path / "features", recipe)
+    assert kept.history == again.history
+    for name, tensor in anew.adapter.tensors.items():
+        torch.testing.assert_close(kept.adapter.tensors[name], tensor, rtol=1e-5, atol=1e-5)
+
+
+def test_a_random_training_view_is_encoded_in_every_epoch(tmp_path: Path) -> None:
+    recipe = replace(FROZEN, train_view=RandomCrops(32, 40, 1))
+    run(tmp_path, "run", tmp_path / "features", recipe)
+    assert not (tmp_path / "features").exists()
+
+
+def cache_of(folder: Path, **changes: object) -> FeatureCache:
+    given = {"encoder_sha256": "a" * 64, "view": CentreCrop(), "width": 4, **changes}
+    return FeatureCache(folder, **given)
+
+
+def rows(value: float) -> np.ndarray:
+    return np.full((1, 4), value, np.float32)
+
+
+def test_features_are_found_again_by_the_image_alone(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path)
+    for index in range(3):
+        cache.append(f"sha{index}", rows(index))
+    again = cache_of(tmp_path)
+    assert again.rows(["sha2", "sha0"])[:, 0, 0].tolist() == [2, 0]
+    assert isinstance(again.rows(["sha0", "sha1", "sha2"]).base, np.memmap)
+
+
+@pytest.mark.parametrize("change", [{"encoder_sha256": "b" * 64}, {"view": CentreCrop(112, 112)}])
+def test_other_weights_or_another_view_find_nothing(tmp_path: Path, change: dict) -> None:
+    cache_of(tmp_path).append("sha0", rows(1))
+    assert "sha0" in cache_of(tmp_path)
+    assert "sha0" not in cache_of(tmp_path, **change)
+
+
+@pytest.mark.parametrize("lost", range(1, 17))
+def test_a_row_that_a_kill_cut_short_is_written_again(tmp_path: Path, lost: int) -> None:
+    cache = cache_of(tmp_path)
+    cache.append("sha0", rows(0))
+    cache.append("sha1", rows(1))
+    (path,) = tmp_path.rglob("rows.f32")
+    path.write_bytes(path.read_bytes()[:-lost])
+    again = cache_of(tmp_path)
+    assert "sha1" not in again
+    again.append("sha1", rows(7))
+    assert cache_of(tmp_path).rows(["sha0", "sha1"])[:, 0, 0].tolist() == [0, 7]
+
+
+@pytest.mark.parametrize("lost", range(1, 8))
+def test_an_index_line_that_a_kill_cut_short_is_not_believed(tmp_path: Path, lost: int) -> None:
+    cache = cache_of(tmp_path)
+    cache.append("sha0", rows(0))
+    cache.append("sha1", rows(1))
+    (path,) = tmp_path.rglob("index.txt")
+    path.write_text(path.read_text()[:-lost])
+    again = cache_of(tmp_path)
+    if "sha1" not in again:
+        again.append("sha1", rows(7))
+        last = cache_of(tmp_path)
+        assert last.rows(["sha1"])[0, 0, 0] == 7
+        assert last.rows(["sha0"])[0, 0, 0] == 0
+
+
+def test_only_new_images_are_encoded(tmp_path: Path) -> None:
+    tiny.rated_folder(tmp_path)
+    images = sorted(tmp_path.glob("*.png"))
+    model = tiny.model()
+    cache = FeatureCache(tmp_path / "features", "a" * 64, tiny.VIEW, 16)
+    asked: list[int] = []
+
+    def progress(paths, count):  # type: ignore[no-untyped-def]
+        asked.append(count)
+        return paths
+
+    features_of(model, images[:5], tiny.VIEW, cache, progress=progress)
+    found = features_of(model, images[:8], tiny.VIEW, cache, progress=progress)
+    assert asked == [5, 3]
+    assert found.shape == (8, 1, 16)
