@@ -47,8 +47,10 @@ def main(images: int, truth: int) -> None:
         chosen = part.take(np.linspace(0, len(part) - 1, images).round().astype(np.int64))
         pixels = [load_image(path) for path in chosen.images]
     with torch.no_grad():
-        each = np.stack([crop_scores(metric, image, RandomCrops(crops=truth)) for image in pixels])
-        grid = np.array([crop_scores(metric, image, GridCrops()).mean() for image in pixels])
+        size = RUNS_WANTED["iqa"].recipe.eval_view.size
+        many, grid_view = RandomCrops(size, crops=truth), GridCrops(size)
+        each = np.stack([crop_scores(metric, image, many) for image in pixels])
+        grid = np.array([crop_scores(metric, image, grid_view).mean() for image in pixels])
     mean = each.mean(axis=1)
     deviation = each.std(axis=1, ddof=1)
     spread = float(mean.std(ddof=1))

@@ -81,10 +81,8 @@ def _decoding(name: str) -> Iterator[None]:
         ) from error
 
 
-def decode_file(
-    item: str | os.PathLike[str] | bytes | IO[bytes], name: str
-) -> npt.NDArray[np.uint8]:
-    """A path, encoded bytes or a binary file as (H, W, 3) uint8; ``ImageError`` names ``name``."""
+def open_file(item: str | os.PathLike[str] | bytes | IO[bytes], name: str) -> Image.Image:
+    """A path, encoded bytes or a binary file as RGB; ``ImageError`` names ``name``."""
     if isinstance(item, io.TextIOBase):
         raise ImageError(name, "the file is open as text; open it with mode 'rb'")
     source = io.BytesIO(item) if isinstance(item, bytes | bytearray | memoryview) else item
@@ -101,11 +99,18 @@ def decode_file(
     return _flatten(upright, name)
 
 
+def decode_file(
+    item: str | os.PathLike[str] | bytes | IO[bytes], name: str
+) -> npt.NDArray[np.uint8]:
+    """A path, encoded bytes or a binary file as (H, W, 3) uint8; ``ImageError`` names ``name``."""
+    return np.array(open_file(item, name))
+
+
 def decode_pillow(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
     """A PIL image as (H, W, 3) uint8; ``ImageError`` names ``name``."""
     with _decoding(name):
         upright = _decode(image, name)
-    return _flatten(upright, name)
+    return np.array(_flatten(upright, name))
 
 
 def _decode(image: Image.Image, name: str) -> Image.Image:
@@ -124,7 +129,7 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
     return image if transpose is None else image.transpose(transpose)
 
 
-def _flatten(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+def _flatten(image: Image.Image, name: str) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         colour, alpha = _deep_grey(image, name)
     else:
@@ -133,7 +138,9 @@ def _flatten(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
     # Pillow takes LAB to sRGB by itself, so a profile that describes LAB has had its effect.
     profile = None if image.mode == "LAB" else image.info.get("icc_profile")
     rgb = _to_srgb(colour, profile, name)
-    return over_white(np.asarray(rgb), None if alpha is None else np.asarray(alpha))
+    if alpha is None:
+        return rgb
+    return Image.fromarray(over_white(np.asarray(rgb), np.asarray(alpha)))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -202,4 +209,4 @@ def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Imag
                 f"{name}: its ICC colour profile cannot be used ({error}); read as sRGB",
                 stacklevel=2,
             )
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

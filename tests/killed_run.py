@@ -11,6 +11,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import tiny
 from test_training import RECIPE
@@ -61,7 +62,7 @@ def main() -> None:
 
     sync = os.fsync
 
-    def dying_sync(descriptor: int) -> None:
+    def dying_sync(descriptor: Any) -> None:
         taken["syncs"] += 1
         if taken["syncs"] == wanted.get("--at-sync"):
             die()

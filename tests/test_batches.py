@@ -24,7 +24,7 @@ from perceptmetrics.data.order import (
     epoch_order,
 )
 from perceptmetrics.errors import ImageError, OptionError
-from perceptmetrics.images import load_image
+from perceptmetrics.images import load_image, load_picture
 from perceptmetrics.views import (
     CentreCrop,
     GridCrops,
@@ -183,11 +183,11 @@ def test_an_image_is_decoded_once_an_epoch(
 ) -> None:
     decoded: Counter[str] = Counter()
 
-    def counting(path: Path) -> np.ndarray:
+    def counting(path: Path) -> Image.Image:
         decoded[path.name] += 1
-        return load_image(path)
+        return load_picture(path)
 
-    monkeypatch.setattr(batches_module, "load_image", counting)
+    monkeypatch.setattr(batches_module, "load_picture", counting)
     epoch_of(data, replicas=replicas, threads=3)
     assert decoded == dict.fromkeys(data.names, 1)
 

@@ -344,9 +344,15 @@ def test_markdown_names_figures_and_unreadable_images(evaluation: Evaluation) ->
     assert "| 03.png | " in text
 
 
-def test_a_figure_that_is_not_there_is_null_empty_and_a_dash(tmp_path: Path) -> None:
+def test_a_figure_that_is_not_there_is_null_empty_and_a_dash() -> None:
     figures = regression_figures([1.0] * 4, [1.0, 2.0, 3.0, 4.0], ["q"], samples=5)
     none = Evaluation("m", "d", figures, (), tuple("abcd"), np.ones((4, 1)), np.ones((4, 1)))
     assert json.loads(to_json(none))["figures"][0]["value"] is None
     assert to_csv(none).splitlines()[1] == "q,SRCC,,,,,4,all scores are equal"
     assert "| q | SRCC |  | - | - | 4 | all scores are equal |" in to_markdown(none)
+
+
+def test_the_example_of_the_docs_runs(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (root / "docs" / "evaluate.md").read_text()
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    assert capsys.readouterr().out.startswith("quality: SRCC 0.8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from test_training import RECIPE
 
 from perceptmetrics.data.manifest import read_manifest
 from perceptmetrics.heads import HeadSpec
-from perceptmetrics.training.features import FeatureCache, features_of
+from perceptmetrics.training.features import FeatureCache, Features, features_of
+from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.run import Run, train
 from perceptmetrics.training.source import source_of
-from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops
+from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops, View
 
+VIEW = CentreCrop()
 FROZEN = replace(RECIPE, strategy="frozen", head=HeadSpec(hidden=(16,), dropout=0.5))
 
 
-def run(folder: Path, out: str, cache: Path | None, recipe: object = FROZEN) -> Run:
+def run(folder: Path, out: str, cache: Path | None, recipe: Recipe = FROZEN) -> Run:
     csv = folder / "ratings.csv"
     if not csv.exists():
         tiny.rated_folder(folder)
@@ -38,7 +41,9 @@ def run(folder: Path, out: str, cache: Path | None, recipe: object = FROZEN) -> 
 
 
 @pytest.mark.parametrize("eval_view", [None, GridCrops(32, 40, 3), RandomCrops(32, 40, 3)])
-def test_a_head_on_kept_features_is_the_head_on_images(tmp_path: Path, eval_view: object) -> None:
+def test_a_head_on_kept_features_is_the_head_on_images(
+    tmp_path: Path, eval_view: View | None
+) -> None:
     recipe = replace(FROZEN, eval_view=eval_view)
     anew = run(tmp_path, "anew", None, recipe)
     kept = run(tmp_path, "kept", tmp_path / "features", recipe)
@@ -54,12 +59,11 @@ def test_a_random_training_view_is_encoded_in_every_epoch(tmp_path: Path) -> Non
     assert not (tmp_path / "features").exists()
 
 
-def cache_of(folder: Path, **changes: object) -> FeatureCache:
-    given = {"encoder_sha256": "a" * 64, "view": CentreCrop(), "width": 4, **changes}
-    return FeatureCache(folder, **given)
+def cache_of(folder: Path, sha256: str = "a" * 64, view: View = VIEW) -> FeatureCache:
+    return FeatureCache(folder, sha256, view, width=4)
 
 
-def rows(value: float) -> np.ndarray:
+def rows(value: float) -> Features:
     return np.full((1, 4), value, np.float32)
 
 
@@ -72,11 +76,13 @@ def test_features_are_found_again_by_the_image_alone(tmp_path: Path) -> None:
     assert isinstance(again.rows(["sha0", "sha1", "sha2"]).base, np.memmap)
 
 
-@pytest.mark.parametrize("change", [{"encoder_sha256": "b" * 64}, {"view": CentreCrop(112, 112)}])
-def test_other_weights_or_another_view_find_nothing(tmp_path: Path, change: dict) -> None:
+@pytest.mark.parametrize("change", [("b" * 64, VIEW), ("a" * 64, CentreCrop(112, 112))])
+def test_other_weights_or_another_view_find_nothing(
+    tmp_path: Path, change: tuple[str, View]
+) -> None:
     cache_of(tmp_path).append("sha0", rows(1))
     assert "sha0" in cache_of(tmp_path)
-    assert "sha0" not in cache_of(tmp_path, **change)
+    assert "sha0" not in cache_of(tmp_path, *change)
 
 
 @pytest.mark.parametrize("lost", range(1, 17))
@@ -114,7 +120,7 @@ def test_only_new_images_are_encoded(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "features", "a" * 64, tiny.VIEW, 16)
     asked: list[int] = []
 
-    def progress(paths, count):  # type: ignore[no-untyped-def]
+    def progress(paths: Iterator[Path], count: int) -> Iterator[Path]:
         asked.append(count)
         return paths
 

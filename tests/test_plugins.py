@@ -95,7 +95,7 @@ def studio(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         sys.path.remove(str(PLUGIN))
     save_tensors(random_encoder(POCKET_VIT).state_dict(), folder / "base.safetensors")
-    for name, count in (("photos", 24), ("drawings", 15)):
+    for name, count in (("photos", 24), ("drawings", 30)):
         (folder / name).mkdir()
         tiny.rated_folder(folder / name, count)
     return folder
@@ -120,7 +120,7 @@ def test_datasets_of_the_plug_in_train_together_and_each_has_its_head(
         *("--feature-cache", studio / "features"),
     )
     assert trained.returncode == 0, trained.stderr
-    assert "calm-drawings: 9 images to train on" in trained.stderr
+    assert "calm-drawings: 18 images to train on" in trained.stderr
     assert f"--metric {out}@calm-photos" in trained.stdout
     picture = studio / "photos" / "05.png"
     scores = {}
@@ -135,7 +135,7 @@ def test_datasets_of_the_plug_in_train_together_and_each_has_its_head(
         assert done.returncode == 0, done.stderr
         scores[name] = done.stdout
     assert "Calm photographs, 14 images" in scores["calm-photos"]
-    assert "Calm drawings, 9 images" in scores["calm-drawings"]
+    assert "Calm drawings, 18 images" in scores["calm-drawings"]
     assert len({said.split()[0] for said in scores.values()}) == 2
     nameless = run(
         installed,

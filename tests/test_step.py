@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from perceptmetrics.losses import mse_loss, plcc_loss
 from perceptmetrics.training.engine import Engine
-from perceptmetrics.training.step import Parts, gradients
+from perceptmetrics.training.step import Forward, Parts, gradients
 
 
 def model_of(dropout: float = 0.0) -> nn.Module:
@@ -18,7 +18,7 @@ def model_of(dropout: float = 0.0) -> nn.Module:
     return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 1)).double()
 
 
-def forward_of(model: nn.Module) -> object:
+def forward_of(model: nn.Module) -> Forward:
     def forward(parts: Parts) -> Parts:
         return {name: model(part) for name, part in parts.items()}
 

@@ -49,6 +49,7 @@ def _rates(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
 @click.pass_context
 def sweep(
     ctx: click.Context,
+    /,
     out: Path,
     learning_rates: tuple[float, ...],
     folds: int | None,

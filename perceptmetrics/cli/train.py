@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 )
 @train_options
 @click.pass_context
-def train(ctx: click.Context, out: Path, learning_rate: float, fold: int, **given: Any) -> None:
+def train(ctx: click.Context, /, out: Path, learning_rate: float, fold: int, **given: Any) -> None:
     """Train a metric on rated images.
 
     --data has a header line and one line an image: image,score or image,label, or a column for

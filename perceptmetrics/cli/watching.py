@@ -97,10 +97,9 @@ def watch_run(
     shown = sys.stderr.isatty() if options.progress is None else options.progress
     if missing := why_no_curves():
         click.echo(missing, err=True)
+    if options.tensorboard:
+        ScalarWriter.check()  # now, not after the first step
     with ExitStack() as files:
-        if options.tensorboard:
-            # Found missing now, not after the first epoch.
-            files.enter_context(ScalarWriter(out / "tensorboard", ""))
 
         def watch(stage: str) -> Watch:
             first = sources[0]

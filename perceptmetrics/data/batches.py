@@ -13,7 +13,7 @@ from torch import Tensor
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.data.order import Rows, batch_bounds, batch_shares, epoch_order
 from perceptmetrics.errors import OptionError
-from perceptmetrics.images import load_image
+from perceptmetrics.images import load_picture
 from perceptmetrics.views import Pixels, View
 
 __all__ = ["batch_bounds", "epoch_order", "to_tensor", "training_batches"]
@@ -91,7 +91,7 @@ def training_batches(
 
     def load(image: int, wanted: Sequence[int]) -> dict[int, Tensor]:
         generators = [np.random.default_rng([seed, epoch, image, replica]) for replica in wanted]
-        cuts = view.cut_each(load_image(manifest.images[image]), generators)
+        cuts = view.cut_each(load_picture(manifest.images[image]), generators)
         # Each in memory of its own, which is given back as soon as it has had its turn.
         return {replica: to_tensor(cut[:1]) for replica, cut in zip(wanted, cuts, strict=True)}
 

@@ -105,18 +105,23 @@ def load_split(path: Path) -> Split:
         DataError: The file cannot be read, is not a split, or was changed.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
-            raise DataError(
-                f"{path} is not a split; expected a file of 'perceptmetrics data split'"
-            )
-        stated = record.pop("sha256")
-        split = Split(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a split: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise DataError(f"{path} is no split; expected a file of 'perceptmetrics data split'")
+    try:
+        stated = str(record["sha256"])
+        training, validation, test = (
+            tuple(map(str, record[side])) for side in ("training", "validation", "test")
+        )
+        dataset, name, source = (str(record[key]) for key in ("dataset", "name", "source"))
+    except (TypeError, KeyError) as error:
+        raise DataError(f"{path} cannot be read as a split: {error}") from error
+    split = Split(dataset, name, training, validation, test, source)
     if split.sha256 != stated:
         raise DataError(
             f"{path} was changed: its names hash to {split.sha256[:12]}, the file says "
-            f"{str(stated)[:12]}; draw the split anew"
+            f"{stated[:12]}; draw the split anew"
         )
     return split

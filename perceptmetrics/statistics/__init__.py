@@ -5,8 +5,8 @@ Rules that hold for all of them, so that a number never hides a fault:
 * A NaN or an infinity in the input, or inputs of different lengths, is a ``DataError``. So are
   too few images: correlations need 2, the logistic fit needs 4, the others 1.
 * A statistic that does not exist for the data is ``nan``, with no warning: a correlation when the
-  prediction or the target is constant, ``plcc_logistic`` when no logistic as good as a line is found. A ``nan``
-  is never better than a number, so select the best epoch with ``>``.
+  prediction or the target is constant, ``plcc_logistic`` when no logistic as good as a line is
+  found. A ``nan`` is never better than a number, so select the best epoch with ``>``.
 * A regression prediction is (N,) or (N, K); with K outputs the result is the mean over outputs,
   and ``nan`` if any output has none.
 * A classification prediction is (N, C), a score or probability for each class, or, where only the

@@ -154,7 +154,8 @@ def _record(figure: Figure) -> dict[str, Any]:
 
 
 def _figure(record: dict[str, Any]) -> Figure:
-    return Figure(**{k: math.nan if v is None else v for k, v in record.items()})
+    values: dict[str, Any] = {k: math.nan if v is None else v for k, v in record.items()}
+    return Figure(**values)
 
 
 def _plain(found: Sweep) -> dict[str, Any]:

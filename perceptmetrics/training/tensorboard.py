@@ -37,15 +37,24 @@ class ScalarWriter:
     """
 
     def __init__(self, folder: Path, measure: str, resumed_at: int | None = None) -> None:
+        self.check()
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._measure = measure
+        self._writer = SummaryWriter(str(folder), purge_step=resumed_at)
+
+    @staticmethod
+    def check() -> None:
+        """Raises what the constructor would, before there is anything to write.
+
+        Raises:
+            OptionError: The package tensorboard is not installed.
+        """
         if find_spec("tensorboard") is None:
             raise OptionError(
                 "writing for TensorBoard needs the package tensorboard: "
                 "pip install 'perceptmetrics[tensorboard]'"
             )
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._measure = measure
-        self._writer = SummaryWriter(str(folder), purge_step=resumed_at)
 
     def step(self, number: int, loss: float) -> None:
         """The loss of one step, counted from 1 over the whole run."""
