@@ -33,6 +33,12 @@ def crop_scores(metric: pm.Metric, image: Pixels, view: View) -> FloatArray:
     return metric.model.head().to_rating_scale(raw)[:, 0].double().numpy()
 
 
+def pixels_of(view: View) -> int:
+    """Side of a crop."""
+    cut = view.cut(np.zeros((400, 400, 3), np.uint8), np.random.default_rng(0))
+    return int(cut.shape[1])
+
+
 @click.command()
 @click.option("--images", default=10, show_default=True)
 @click.option("--truth", default=60, show_default=True, help="Random crops that stand for truth.")
@@ -47,7 +53,7 @@ def main(images: int, truth: int) -> None:
         chosen = part.take(np.linspace(0, len(part) - 1, images).round().astype(np.int64))
         pixels = [load_image(path) for path in chosen.images]
     with torch.no_grad():
-        size = RUNS_WANTED["iqa"].recipe.eval_view.size
+        size = pixels_of(metric.view)
         many, grid_view = RandomCrops(size, crops=truth), GridCrops(size)
         each = np.stack([crop_scores(metric, image, many) for image in pixels])
         grid = np.array([crop_scores(metric, image, grid_view).mean() for image in pixels])

@@ -62,11 +62,11 @@ def main() -> None:
 
     sync = os.fsync
 
-    def dying_sync(descriptor: Any) -> None:
+    def dying_sync(fd: Any) -> None:
         taken["syncs"] += 1
         if taken["syncs"] == wanted.get("--at-sync"):
             die()
-        sync(descriptor)
+        sync(fd)
 
     os.fsync = dying_sync
     if "--file-limit" in wanted:

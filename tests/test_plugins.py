@@ -144,6 +144,10 @@ def test_datasets_of_the_plug_in_train_together_and_each_has_its_head(
     )
     assert nameless.returncode == 2
     assert "has heads for calm-photos, calm-drawings" in nameless.stderr
+    known = run(installed, "-m", "perceptmetrics", "info", out)
+    assert known.returncode == 0, known.stderr
+    assert "Calm photographs, 14 images" in known.stdout
+    assert "Calm drawings, 18 images" in known.stdout
     judged = run(
         installed,
         *("-m", "perceptmetrics", "evaluate", f"{out}@calm-photos"),

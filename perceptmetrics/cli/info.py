@@ -43,7 +43,9 @@ def info(name: str, as_json: bool) -> None:
     if name in BACKBONES or name in families:
         found["backbone"] = _backbone(find_backbone(name))
     if not found and Path(name).exists():
-        found["metric"] = _adapter_file(Path(name))
+        heads = _adapter_file(Path(name))
+        one = len(heads) == 1
+        found |= {"metric" if one else f"metric {name}@{h}": facts for h, facts in heads.items()}
     if not found:
         for registry in (METRICS, TASKS, BACKBONES):
             if name in registry.broken:
@@ -59,32 +61,35 @@ def _metric(spec: MetricSpec) -> Facts:
     from perceptmetrics.metrics import EmbeddedAdapter
 
     if isinstance(spec.adapter, EmbeddedAdapter):
-        return {**_adapter_file(spec.adapter.file), "weights": weights_of(spec)}
+        (facts,) = _adapter_file(spec.adapter.file).values()
+        return {**facts, "weights": weights_of(spec)}
     # The official release is the paper's recipe: LoRA and MLP with their default numbers.
     counts = count_parameters(BACKBONES.get(spec.card.backbone), outputs=len(spec.card.outputs))
     return {"card": spec.card.to_dict(), "parameters": _counts(counts), "weights": weights_of(spec)}
 
 
-def _adapter_file(path: Path) -> Facts:
+def _adapter_file(path: Path) -> dict[str, Facts]:
+    """Of each head of the file, by dataset."""
     from perceptmetrics.backbones import BACKBONES
     from perceptmetrics.backbones.counts import count_parameters
-    from perceptmetrics.weights.adapter import ADAPTER_FILE, read_card
+    from perceptmetrics.weights.adapter import ADAPTER_FILE, read_heads
 
     file = path / ADAPTER_FILE if path.is_dir() else path
-    config, card = read_card(file)
-    counts = count_parameters(
-        BACKBONES.get(config.backbone),
-        outputs=len(config.outputs),
-        head=config.head,
-        strategy=config.strategy,
-        lora=config.lora,
-        heads=len(config.datasets),
-    )
-    return {
-        "card": card.to_dict(),
-        "parameters": _counts(counts),
-        "weights": f"{file} ({size(file.stat().st_size)})",
-    }
+    found = {}
+    for name, (config, card) in read_heads(file).items():
+        counts = count_parameters(
+            BACKBONES.get(config.backbone),
+            outputs=len(config.outputs),
+            head=config.head,
+            strategy=config.strategy,
+            lora=config.lora,
+        )
+        found[name] = {
+            "card": card.to_dict(),
+            "parameters": _counts(counts),
+            "weights": f"{file} ({size(file.stat().st_size)})",
+        }
+    return found
 
 
 def _counts(counts: ParameterCounts) -> Facts:

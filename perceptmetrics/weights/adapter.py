@@ -210,6 +210,22 @@ def read_card(path: Path) -> tuple[AdapterConfig, MetricCard]:
     return config, card
 
 
+def read_heads(path: Path) -> dict[str, tuple[AdapterConfig, MetricCard]]:
+    """Configuration and card of each head of an adapter file, by dataset.
+
+    Raises:
+        WeightsMissingError: No such file.
+        WeightsMismatchError: The file is not an adapter of ours, or its header is damaged.
+    """
+    config, card, parts = _read_header(path)
+    single = replace(config, datasets=config.datasets[:1])
+    heads = parts or {config.datasets[0]: (single, card)}
+    return {
+        name: (replace(one, datasets=(name,)), replace(its, sha256=card.sha256))
+        for name, (one, its) in heads.items()
+    }
+
+
 def _read_header(
     path: Path,
 ) -> tuple[AdapterConfig, MetricCard, dict[str, tuple[AdapterConfig, MetricCard]]]:

@@ -23,4 +23,4 @@ AFFECT = _embedded("affect", "f93440da1aad007e1062bf7dddd273e6da2bb182f10c276280
 AESTHETICS = _embedded(
     "aesthetics", "bd76d86de23a9325df01cfc5aa649748ca0c061e49f055f80df125fb63e6c97d"
 )
-IQA = _embedded("iqa", "927801785460b8d3be8b3aac7466c2bc3baf8adb5aa3528d48a7e91242f0b4cc")
+IQA = _embedded("iqa", "e0ee98682ef5126411f03df0f5a48ee92b7adfce463bc3359a493077297b5eb4")
