@@ -84,7 +84,7 @@ def run(trained: bool, only: tuple[str, ...]) -> None:
                 "chosen": [r["learning_rate"] for r in found["runs"] if r["chosen"]],
                 "figures": [
                     figure
-                    for figure in found["over folds"]["default"]
+                    for figure in found["over folds"][dataset]
                     if figure["measure"] in ("SRCC", "PLCC") and not figure["scale"]
                 ],
             }

@@ -126,6 +126,7 @@ def create_metric(
         head=config.head,
         strategy=config.strategy,
         lora=config.lora,
+        datasets=config.datasets,
     )
     model.load_adapted_state(adapter.tensors)
     metric = Metric(

@@ -72,3 +72,7 @@ class WeightsMismatchError(WeightsError, ValueError):
 
 class TrainingError(PerceptError):
     """Training could not go on, and wrote no adapter; the text says where and why."""
+
+
+class RunFolderError(TrainingError):
+    """A run folder cannot be used: it is another run's, damaged, or cannot be written."""

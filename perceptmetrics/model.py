@@ -134,7 +134,11 @@ class PerceptualModel(nn.Module):
         Returns:
             Dataset -> (N, K).
         """
-        embedded = self.encoder(self.normalise(torch.cat(list(parts.values()))))
+        pixels = self.normalise(torch.cat(list(parts.values())))
+        # A process may have no row of a small last batch.
+        embedded = (
+            self.encoder(pixels) if len(pixels) else pixels.new_zeros(0, self.spec.embedding_width)
+        )
         rows = embedded.split([len(pixels) for pixels in parts.values()])
         return {name: self.head(name)(part) for name, part in zip(parts, rows, strict=True)}
 

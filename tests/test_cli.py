@@ -510,7 +510,7 @@ def test_defaults_of_train_are_the_recipes() -> None:
     assert (shown["rank"], shown["alpha"], shown["lora_dropout"]) == tuple(
         ours[name] for name in ("rank", "alpha", "dropout")
     )
-    for name in ("strategy", "batch_size", "second_stage", "recompute", "seed"):
+    for name in ("strategy", "batch_size", "seed"):
         assert shown[name] == getattr(recipe, name)
 
 
@@ -535,6 +535,24 @@ def test_train_says_how_it_goes_and_how_to_use_the_result(
     again = command(*arguments)
     assert again.code == 2
     assert "is not empty" in again.err
+
+
+@pytest.mark.parametrize("left", [".checkpoint.pt.4711", "curves.png", "run.json", "checkpoint.pt"])
+def test_a_run_that_was_killed_early_is_begun_again(
+    command: Command, lab: Lab, tmp_path: Path, left: str
+) -> None:
+    """Whatever a kill leaves of a run, the same command goes on; a damaged checkpoint is named."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / left).write_bytes(b"half of it")
+    said = command(*tiny_plugin.train_arguments(lab.base, lab.data, out))
+    if left == "checkpoint.pt":
+        assert said.code == 2
+        assert "checkpoint.pt cannot be read" in said.err
+        assert "delete it to start the run from its beginning" in said.err
+    else:
+        assert said.code == 0
+        assert (out / "adapter.safetensors").is_file()
 
 
 @pytest.mark.parametrize(

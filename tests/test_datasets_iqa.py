@@ -221,10 +221,11 @@ def test_livec_agrees_with_an_independent_copy(unpack: Unpack, shared_labels: Pa
     assert not any(name.startswith("t") for name in data.names)  # the raters' practice images
 
 
-def test_koniq_has_the_authors_own_split_first(unpack: Unpack) -> None:
+def test_koniq_has_the_authors_own_split_last(unpack: Unpack) -> None:
     found = unpack("koniq10k")
     splits = DATASETS.get("koniq10k").splits(found.data, found.root)
-    official = splits[0]
+    official = splits[-1]
+    assert DATASETS.get("koniq10k").protocol_splits == len(splits) - 1 == 10
     assert official.name == "official"
     sizes = len(official.training), len(official.validation), len(official.test)
     assert sizes == (7058, 1000, 2015)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +114,35 @@ def test_an_index_line_that_a_kill_cut_short_is_not_believed(tmp_path: Path, los
         last = cache_of(tmp_path)
         assert last.rows(["sha1"])[0, 0, 0] == 7
         assert last.rows(["sha0"])[0, 0, 0] == 0
+
+
+def test_two_runs_may_fill_one_cache(tmp_path: Path) -> None:
+    """Other processes, other orders, at once: every row is the row of its image."""
+    tiny.rated_folder(tmp_path, 40)
+    code = (
+        "import sys; from pathlib import Path; import tiny; "
+        "from perceptmetrics.training.features import FeatureCache, features_of; "
+        "folder, order = Path(sys.argv[1]), int(sys.argv[2]); "
+        "images = sorted(folder.glob('*.png'))[::order]; "
+        "cache = FeatureCache(folder / 'features', 'a' * 64, tiny.VIEW, 16); "
+        "features_of(tiny.model(), images, tiny.VIEW, cache, batch_size=1)"
+    )
+    paths = [str(Path(tiny.__file__).parent), str(Path(tiny.__file__).parent.parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), order], env=environment)
+        for order in ("1", "-1")
+    ]
+    assert [process.wait() for process in started] == [0, 0]
+    images = sorted(tmp_path.glob("*.png"))
+    alone = FeatureCache(tmp_path / "alone", "a" * 64, tiny.VIEW, 16)
+    together = FeatureCache(tmp_path / "features", "a" * 64, tiny.VIEW, 16)
+    model = tiny.model()
+    np.testing.assert_allclose(
+        features_of(model, images, tiny.VIEW, together),
+        features_of(model, images, tiny.VIEW, alone),
+        atol=1e-6,
+    )
 
 
 def test_only_new_images_are_encoded(tmp_path: Path) -> None:

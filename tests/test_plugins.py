@@ -181,6 +181,24 @@ def test_a_sweep_trains_each_cell_once_and_ends_in_a_table(installed: Path, stud
     assert {path for path in runs if again[path] != times[path]} == {runs[0]}
 
 
+@pytest.mark.parametrize(
+    "other", [("--strategy", "frozen"), ("--seed", "1"), ("--batch-size", "7")], ids=str
+)
+def test_a_sweep_does_not_take_runs_with_other_options_for_its_own(
+    installed: Path, studio: Path, other: tuple[str, ...]
+) -> None:
+    """It would mix figures, and could judge a run on what it was trained on."""
+    command = (
+        *("-m", "perceptmetrics", "sweep", *options(studio), "--out", studio / "mixed"),
+        *("--dataset", "calm-photos", studio / "photos"),
+        *("--folds", "1", "--learning-rates", "1e-3"),
+    )
+    assert run(installed, *command).returncode == 0
+    done = run(installed, *command, *other)
+    assert done.returncode == 2
+    assert "holds a run with other options, data or folds; give another --out" in done.stderr
+
+
 def test_a_sweep_notes_a_run_that_fails_and_goes_on(installed: Path, studio: Path) -> None:
     done = run(
         installed,

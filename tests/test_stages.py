@@ -14,13 +14,14 @@ from distributed_run import batch_loss
 from test_training import RECIPE
 
 from perceptmetrics.data.manifest import read_manifest
-from perceptmetrics.errors import OptionError, UnknownNameError
+from perceptmetrics.errors import DataError, OptionError, UnknownNameError
 from perceptmetrics.heads import HeadSpec
 from perceptmetrics.lora import LoRAConfig
 from perceptmetrics.losses import cross_entropy_loss
 from perceptmetrics.metric import Metric
 from perceptmetrics.model import build_model
 from perceptmetrics.statistics import accuracy
+from perceptmetrics.tasks import Task
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.run import Run, train
 from perceptmetrics.training.source import Source, source_of
@@ -79,6 +80,7 @@ def test_one_file_holds_all_heads_and_each_can_be_picked(tmp_path: Path) -> None
             outputs=len(outputs),
             head=picked.config.head,
             lora=picked.config.lora,
+            datasets=picked.config.datasets,
         )
         model.load_adapted_state(picked.tensors)
         kept = record["datasets"][name]
@@ -111,6 +113,28 @@ def test_one_dataset_in_two_phases_is_the_papers_control(tmp_path: Path) -> None
     ran = run(tmp_path, "run", replace(STILL, second_stage=True), slice(1))
     assert set(ran.second_stage) == {"levels"}
     assert ran.adapter.config.datasets == ("levels",)
+
+
+def test_a_model_takes_no_rows_at_all() -> None:
+    """Where a last batch has fewer rows than there are processes."""
+    found = tiny.model().forward_parts({"default": torch.zeros(0, 3, 32, 32, dtype=torch.uint8)})
+    assert found["default"].shape == (0, 1)
+    assert found["default"].requires_grad
+
+
+def test_a_rounded_file_says_so_on_the_card_of_every_head(tmp_path: Path) -> None:
+    ran = run(tmp_path, "run", replace(STILL, half=True))
+    adapter = load_adapter(ran.folder / "adapter.safetensors")
+    for name in ("levels", "shades"):
+        assert any("float16" in note for note in adapter.pick(name).card.notes)
+        assert adapter.pick(name).pick(name).config == adapter.pick(name).config
+
+
+@pytest.mark.parametrize("task", [SHADE, replace(tiny.TASK, outputs=("a", "b"))])
+def test_targets_of_another_task_are_refused(tmp_path: Path, task: Task) -> None:
+    rated = read_manifest(tiny.rated_folder(tmp_path), tiny.TASK)
+    with pytest.raises(DataError, match="the data has targets of shape"):
+        source_of(task, rated)
 
 
 def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:

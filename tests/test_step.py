@@ -60,6 +60,28 @@ def test_pieces_give_the_gradient_of_the_whole_batch(first: int, second: int, ro
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
 
 
+def test_a_dataset_without_a_row_here_is_no_obstacle() -> None:
+    """In one of many processes, with the batch in pieces: the others have its rows."""
+    model, whole = model_of(), batch_of(5, 3)
+    few = {"set0": whole["set0"], "set1": tuple(part[:0] for part in whole["set1"])}
+    seen: list[list[str]] = []
+
+    def forward(parts: Parts) -> Parts:
+        seen.append(sorted(parts))
+        return {name: model(part) for name, part in parts.items()}
+
+    class WithTheRest(Engine):
+        """Stands for the processes that hold the rows of set1."""
+
+        def gather(self, rows: Tensor) -> list[Tensor]:
+            return [rows] if len(rows) else [rows, torch.ones(3, *rows.shape[1:])]
+
+    losses = {"set0": mse_loss, "set1": mse_loss}
+    gradients(forward, losses, few, engine=WithTheRest(), rows=2)  # type: ignore[arg-type]
+    assert seen[0] == ["set0", "set1"]
+    assert all(torch.isfinite(found).all() for found in gradients_of(model))
+
+
 def test_the_two_passes_over_a_piece_draw_the_same_dropout() -> None:
     """Else the gradient would be that of predictions which were never compared."""
     model, batch = model_of(dropout=0.5), batch_of(8)

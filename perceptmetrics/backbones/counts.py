@@ -17,7 +17,7 @@ class ParameterCounts:
     Attributes:
         encoder: The pretrained encoder.
         lora: Low-rank pairs beside it.
-        head: All heads together.
+        head: The head.
         trained: What a training run changes.
     """
 
@@ -39,7 +39,6 @@ def count_parameters(
     head: HeadSpec = MLP_HEAD,
     strategy: Strategy = "lora",
     lora: LoRAConfig | None = None,
-    heads: int = 1,
 ) -> ParameterCounts:
     """Counts a model that ``build_model`` would make, without making it.
 
@@ -49,7 +48,6 @@ def count_parameters(
         head: What each head is.
         strategy: What trains of the encoder.
         lora: For the strategy ``lora``; the paper's numbers when ``None``.
-        heads: How many heads.
 
     Example:
         >>> from perceptmetrics.backbones import BACKBONES
@@ -60,7 +58,7 @@ def count_parameters(
     encoder = encoder_parameters(spec)
     rank = (lora or LoRAConfig()).rank if strategy == "lora" else 0
     pairs = lora_parameters(spec, rank)
-    on_top = heads * head_parameters(head, spec.embedding_width, outputs)
+    on_top = head_parameters(head, spec.embedding_width, outputs)
     trained = on_top + pairs + (encoder if strategy == "full" else 0)
     return ParameterCounts(encoder, pairs, on_top, trained)
 

@@ -65,11 +65,13 @@ def sweep(
     from perceptmetrics.create import create_metric
     from perceptmetrics.evaluation.evaluate import evaluate
     from perceptmetrics.training.engine import engine_for
+    from perceptmetrics.training.run import run_fingerprint
     from perceptmetrics.training.run import train as run_training
     from perceptmetrics.training.sweep import TABLE_FILE
     from perceptmetrics.training.sweep import sweep as run_sweep
 
     options = TrainOptions.take(given)
+    options.check()
     if options.splits:
         raise OptionError("a sweep draws its own folds; leave --split out, or use train")
     count = options.fold_count(folds)
@@ -116,17 +118,28 @@ def sweep(
             metric = create_metric(
                 folder,
                 base=options.base,
-                dataset=source.name if len(sources) > 1 else None,
+                dataset=source.name,
                 device=options.device,
             )
-            figures[source.name] = evaluate(metric, source.test).figures
+            found = evaluate(metric, source.test, groupings=metric.config.groupings)
+            if found.unreadable:
+                name, reason = found.unreadable[0]
+                raise DataError(
+                    f"{len(found.unreadable)} test images of fold {fold} cannot be read, the first "
+                    f"is {name} ({reason}); a protocol is not to shrink: mend them, and the same "
+                    "command goes on"
+                )
+            figures[source.name] = found.figures
         return figures
+
+    def identify(fold: int, rate: float) -> str:
+        return run_fingerprint(sources_of(fold), base, options.recipe(rate))
 
     def report(cell: Cell) -> None:
         said = cell.error or f"validation {cell.validation:.4f}"
         click.echo(f"fold {cell.fold}, learning rate {cell.learning_rate:g}: {said}", err=True)
 
-    task = sources_of(1)[0].task
+    averages = {source.name: source.task.average for source in sources_of(1)}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -135,10 +148,10 @@ def sweep(
         range(1, count + 1),
         learning_rates,
         out,
+        identify=identify,
         train=train,
         test=test,
-        selects_by=task.selects_by,
-        average=task.average,
+        averages=averages,
         report=report,
     )
     click.echo((out / TABLE_FILE).read_text(encoding="utf-8"))

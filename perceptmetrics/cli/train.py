@@ -45,16 +45,15 @@ def train(ctx: click.Context, /, out: Path, learning_rate: float, fold: int, **g
 
     On several GPUs: torchrun --nproc-per-node 4 -m perceptmetrics train ...
     """
-    from perceptmetrics.training.checkpoint import SUFFIX
     from perceptmetrics.training.engine import engine_for
+    from perceptmetrics.training.run import is_unfinished
     from perceptmetrics.training.run import train as run_training
 
     options = TrainOptions.take(given)
     # What is cheap to find wrong comes first.
-    options.named  # noqa: B018
-    options.backbone()
+    options.check()
     recipe = options.recipe(learning_rate)
-    started = out.exists() and any(out.glob(f"checkpoint*{SUFFIX}"))
+    started = is_unfinished(out)
     if out.exists() and any(out.iterdir()) and not started:
         raise OptionError(f"{out} is not empty; give another --out")
     sources = options.sources(fold)
@@ -64,7 +63,7 @@ def train(ctx: click.Context, /, out: Path, learning_rate: float, fold: int, **g
     if engine.is_main:
         _say_sources(sources, recipe, base_name)
         if started:
-            click.echo(f"goes on with the checkpoint in {out}", err=True)
+            click.echo(f"goes on with what is in {out}", err=True)
 
     from perceptmetrics.cli.watching import watch_run
 

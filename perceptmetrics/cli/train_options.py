@@ -200,6 +200,17 @@ class TrainOptions:
         """Takes its own out of a command's arguments."""
         return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
 
+    def check(self) -> None:
+        """Refuses what cannot be, before anything is read.
+
+        Raises:
+            OptionError: Options that do not go together.
+            UnknownNameError: No such backbone.
+        """
+        if not self.named and self.task_name is None:
+            raise OptionError("--data needs --task: what is judged; see 'perceptmetrics list'")
+        self.backbone()
+
     @property
     def named(self) -> tuple[tuple[str, Path], ...]:
         """Names and roots of the published datasets.
@@ -228,12 +239,15 @@ class TrainOptions:
         counts = []
         for name, root in self.named:
             dataset = DATASETS.get(name)
-            counts.append(len(dataset.splits(dataset.read(root), root)))
+            drawn = len(dataset.splits(dataset.read(root), root))
+            counts.append(dataset.protocol_splits or drawn)
         if not counts:
             return asked or OWN_FOLDS
-        if asked is not None and asked > min(counts):
-            raise DataError(f"--folds {asked}: the protocol has {min(counts)} splits")
-        return asked or min(counts)
+        # A dataset with one split has the same in every fold.
+        most = min((count for count in counts if count > 1), default=1)
+        if asked is not None and asked > most:
+            raise DataError(f"--folds {asked}: the protocol has {most} splits")
+        return asked or most
 
     def sources(self, fold: int = 1, folds: int | None = None) -> list[Source]:
         """The datasets, read and split.
@@ -247,6 +261,17 @@ class TrainOptions:
             DataError: What is wrong with the data.
         """
         named = self.named
+        foreign = {
+            "--images": self.images,
+            "--image-column": self.image_column,
+            "--target-column": self.target_columns,
+            "--group-column": self.group_column,
+        }
+        given = [option for option, value in foreign.items() if value]
+        if named and given:
+            raise OptionError(f"{given[0]} goes with --data; a published dataset knows its own")
+        if not named and fold != 1 and folds is None:
+            raise OptionError("--fold goes with --dataset; for --data give a split file")
         if self.splits and len(self.splits) != max(len(named), 1):
             raise OptionError(
                 f"{len(self.splits)} split files for {max(len(named), 1)} datasets; give one for "
@@ -291,7 +316,6 @@ class TrainOptions:
         from perceptmetrics.datasets import DATASETS
         from perceptmetrics.tasks import TASKS
         from perceptmetrics.training.source import source_of
-        from perceptmetrics.weights.adapter import DEFAULT_DATASET
 
         dataset = DATASETS.get(name)
         task = TASKS.get(self.task_name or dataset.task)
@@ -299,13 +323,13 @@ class TrainOptions:
         split = self._split_file(number)
         if split is None:
             drawn = dataset.splits(rated, root)
-            if not 1 <= fold <= len(drawn):
+            if fold > len(drawn) > 1:
                 raise DataError(f"{name} has {len(drawn)} splits, there is no split {fold}")
-            split = drawn[fold - 1]
+            split = drawn[fold - 1] if len(drawn) > 1 else drawn[0]
         return source_of(
             task,
             rated,
-            name=name if len(self.named) > 1 else DEFAULT_DATASET,
+            name=name,
             split=split,
             replicas=dataset.replicas,
             card=MetricCard(

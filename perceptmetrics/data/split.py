@@ -70,7 +70,8 @@ class Split:
         """Training, validation and test images of the data.
 
         Raises:
-            DataError: The data lacks an image that the split names, or holds two of that name.
+            DataError: The data lacks an image that the split names, or holds two of that name, or
+                a group of the data is on two sides.
         """
         places: dict[str, int] = {}
         for place, name in enumerate(data.names):
@@ -89,6 +90,14 @@ class Split:
             data.take([places[name] for name in side])
             for side in (self.training, self.validation, self.test)
         )
+        seen = set(training.groups)
+        leaked = sorted(seen & {*validation.groups, *test.groups})
+        leaked += sorted(set(validation.groups) & set(test.groups))
+        if leaked:
+            raise DataError(
+                f"split {self.name!r} of {self.dataset} puts images of group {leaked[0]!r} on two "
+                "sides; draw the split with the same groups as the data"
+            )
         return training, validation, test
 
     def save(self, path: Path) -> Path:

@@ -24,6 +24,8 @@ class Dataset:
             :class:`~perceptmetrics.errors.DataError` that names the missing file and where to get
             it. Images that the labels name but the disk lacks are one error that counts them.
         splits: (rated images, root) -> the splits of the paper's protocol, in order.
+        protocol_splits: How many of the first splits are the paper's protocol, which a sweep
+            averages over; 0: all. The others are the authors' own.
         count: How many images the whole set holds, as published.
         source: Where it is to be had: a URL, and what to unpack.
         layout: The files and folders that ``read`` looks for, as one would draw the tree.
@@ -50,3 +52,4 @@ class Dataset:
     turned: str = ""
     licence: str = "not stated"
     replicas: int = 1
+    protocol_splits: int = 0

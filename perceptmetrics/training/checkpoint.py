@@ -11,9 +11,19 @@ from typing import Any
 
 import torch
 
-from perceptmetrics.errors import TrainingError
+from perceptmetrics.errors import RunFolderError
 
 SUFFIX = ".pt"
+# What torch.load raises for a file that is not whole, or not its own.
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    pickle.UnpicklingError,
+)
 
 
 class Checkpoints:
@@ -28,7 +38,7 @@ class Checkpoints:
         writes: Whether this process writes; others only read.
 
     Raises:
-        TrainingError: The folder holds a checkpoint of another run, or a damaged one.
+        RunFolderError: The folder holds a checkpoint of another run, or a damaged one.
 
     Example:
         >>> import tempfile
@@ -66,13 +76,14 @@ class Checkpoints:
             # Tensors, numbers and containers only: weights_only runs no code of the file.
             found = torch.load(self.path, map_location="cpu", weights_only=True)
             fingerprint, state = found["fingerprint"], found["state"]
-        except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError) as error:
-            raise TrainingError(
-                f"{self.path} cannot be read: {str(error).splitlines()[0]}; delete it to start the "
-                "run from its beginning"
+        except _DAMAGE as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise RunFolderError(
+                f"{self.path} cannot be read: {reason}; delete it to start the run from its "
+                "beginning"
             ) from error
         if fingerprint != self._fingerprint:
-            raise TrainingError(
+            raise RunFolderError(
                 f"{self.path} belongs to a run with other data, weights or options; give the "
                 "options of that run to go on with it, or another --out"
             )
@@ -87,7 +98,7 @@ class Checkpoints:
         """Writes beside the file and renames, so that a kill leaves the last one whole.
 
         Raises:
-            TrainingError: The disk is full, or the folder is gone.
+            RunFolderError: The disk is full, or the folder is gone.
         """
         self._last = time.monotonic()
         if not self._writes:
@@ -104,12 +115,7 @@ class Checkpoints:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             kept = f"{self.path} is kept as it was" if self.path.exists() else "there is none yet"
-            raise TrainingError(
+            raise RunFolderError(
                 f"the checkpoint cannot be written ({error.strerror}); {kept}: make room, and the "
                 "same command goes on from it"
             ) from error
-
-    def remove(self) -> None:
-        """At the end of a run, when its adapter is there."""
-        if self._writes:
-            self.path.unlink(missing_ok=True)

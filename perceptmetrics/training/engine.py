@@ -60,6 +60,7 @@ class DistributedEngine(Engine):
     """One of the processes that ``torchrun`` started.
 
     Raises:
+        OptionError: The device is not there.
         TrainingError: Accelerate is not installed.
     """
 
@@ -73,6 +74,13 @@ class DistributedEngine(Engine):
             ) from error
         kind = device.partition(":")[0]
         self._state = PartialState(cpu=kind == "cpu")
+        wanted = int(os.environ.get("WORLD_SIZE", "1"))
+        if self._state.device.type != kind or self._state.num_processes != wanted:
+            raise OptionError(
+                f"torchrun started {wanted} processes for {kind!r}, but Accelerate found "
+                f"{self._state.num_processes} and {self._state.device.type!r}; give --device cpu, "
+                "or look why torch does not see the device"
+            )
         super().__init__(str(self._state.device))
         self.rank, self.world = self._state.process_index, self._state.num_processes
 

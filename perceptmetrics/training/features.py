@@ -6,7 +6,8 @@ computed once and kept under the hash of the encoder's weights, the view and the
 so neither a moved file nor another split computes it again.
 
 What is not kept: the training cuts of a random view, which are new in every epoch and are encoded
-in every epoch. The cuts that validate are drawn by a constant seed, so they are kept always.
+in every epoch. Where training cuts are kept, those that validate are too: a constant seed draws
+them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from filelock import FileLock
 
 from perceptmetrics.data.batches import to_tensor
 from perceptmetrics.errors import TrainingError
@@ -37,11 +39,12 @@ class FeatureCache:
     """Rows of features on disk, found by the hash of the image.
 
     Rows are appended, and an image is entered into the index after its row is on disk, so a kill
-    at any moment costs the last row and nothing else. One writer at a time.
+    at any moment costs the last row and nothing else. Who writes holds :attr:`lock`, as
+    :func:`features_of` does.
 
     Args:
         folder: Holds all caches.
-        encoder_sha256: Of all the tensors that decide an embedding.
+        encoder_sha256: Of all that decides an embedding: tensors, architecture, LoRA's scale.
         view: What is cut.
         width: Length D of an embedding.
 
@@ -65,14 +68,17 @@ class FeatureCache:
             self._rows.touch()
             self._index.touch()
             (folder / name / "key.json").write_text(described + "\n", encoding="utf-8")
-            found = self._index.read_text(encoding="utf-8")
-            whole_lines = found[: found.rfind("\n") + 1]
-            if whole_lines != found:  # half a line is what a kill left
-                self._index.write_text(whole_lines, encoding="utf-8")
         except OSError as error:
             raise _unwritable(folder, error) from error
+        self.lock = FileLock(folder / name / "lock")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads the index again: another process may have written."""
+        found = self._index.read_bytes()
+        whole = found[: found.rfind(b"\n") + 1].decode()  # half a line is what a kill left
         count = self._rows.stat().st_size // self._bytes
-        entered = (line.split(" ") for line in whole_lines.splitlines())
+        entered = (line.split(" ") for line in whole.splitlines())
         self._places = {sha: int(row) for sha, row in entered if int(row) < count}
 
     @property
@@ -93,8 +99,10 @@ class FeatureCache:
             with self._rows.open("r+b") as rows:
                 rows.seek(place * self._bytes)  # over what a kill left of a row
                 rows.write(np.ascontiguousarray(features, np.float32).tobytes())
-            with self._index.open("a", encoding="utf-8") as index:
-                index.write(f"{sha256} {place}\n")
+            with self._index.open("r+b") as index:
+                index.truncate(index.read().rfind(b"\n") + 1)  # over half a line, too
+                index.seek(0, 2)
+                index.write(f"{sha256} {place}\n".encode())
         except OSError as error:
             raise _unwritable(self._rows.parent, error) from error
         self._places[sha256] = place
@@ -141,6 +149,21 @@ def features_of(
         TrainingError: The cache cannot be written.
     """
     hashes = [sha256_of_file(path) for path in images]
+    with cache.lock:  # two runs that want the same features compute them once
+        cache.refresh()
+        _fill(model, images, hashes, view, cache, batch_size, progress)
+    return cache.rows(hashes)
+
+
+def _fill(
+    model: PerceptualModel,
+    images: Sequence[Path],
+    hashes: Sequence[str],
+    view: View,
+    cache: FeatureCache,
+    batch_size: int,
+    progress: Callable[[Iterator[Path], int], Iterator[Path]],
+) -> None:
     missing = {sha: path for sha, path in zip(hashes, images, strict=True) if sha not in cache}
     training = model.training
     model.eval()
@@ -166,7 +189,6 @@ def features_of(
     if waiting:
         flush()
     model.train(training)
-    return cache.rows(hashes)
 
 
 def _unwritable(folder: Path, error: OSError) -> TrainingError:

@@ -42,6 +42,7 @@ def run_record(
     return {
         "backbone": stages.backbone.name,
         "command": command,
+        "fingerprint": stages.fingerprint,
         "recipe": recipe.to_dict(),
         "base": {"name": base_name, "sha256": base.sha256, "origin": base.origin},
         "datasets": {
@@ -77,6 +78,7 @@ def _described(source: Source, stages: Stages) -> dict[str, Any]:
     split = source.split
     return {
         "task": source.task.name,
+        "selects_by": source.task.selects_by,
         "sha256": source.sha256,
         "training": len(source.training),
         "replicas": replicas_of(source, stages.recipe),

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
 
 from perceptmetrics.backbones import Backbone
 from perceptmetrics.card import MetricCard
-from perceptmetrics.errors import OptionError, TrainingError
+from perceptmetrics.errors import OptionError, RunFolderError, TrainingError
 from perceptmetrics.training.checkpoint import SUFFIX
 from perceptmetrics.training.engine import Engine
 from perceptmetrics.training.figures import figure, fit_rating_scale, run_card
@@ -82,8 +83,9 @@ def train(
     Raises:
         ImageError: An image cannot be read. The run can go on once it is mended.
         OptionError: No source, or two of one name.
-        TrainingError: The loss or the validation score became NaN, the folder holds a finished
-            run or another run's checkpoint, or a file cannot be written.
+        RunFolderError: The folder holds a finished run or another run's checkpoint, or cannot be
+            written.
+        TrainingError: The loss or the validation score became NaN.
     """
     engine = engine or Engine()
     if find_spec("scipy") is None or find_spec("sklearn") is None:
@@ -94,7 +96,7 @@ def train(
             "each with a name of its own"
         )
     if (out / ADAPTER_FILE).exists():
-        raise TrainingError(f"{out} holds a finished run already; give another --out")
+        raise RunFolderError(f"{out} holds a finished run already; give another --out")
     out.mkdir(parents=True, exist_ok=True)
     stages = Stages(
         sources,
@@ -102,7 +104,7 @@ def train(
         base,
         recipe,
         out,
-        _fingerprint(sources, base, recipe),
+        run_fingerprint(sources, base, recipe),
         engine,
         watch,
         checkpoint_seconds,
@@ -173,7 +175,7 @@ def _finish(
             (out / RUN_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             adapter.save(out / ADAPTER_FILE, half=recipe.half)
         except OSError as error:
-            raise TrainingError(
+            raise RunFolderError(
                 f"{out} cannot be written ({error.strerror}); make room, and the same command "
                 "goes on from the last checkpoint"
             ) from error
@@ -182,13 +184,31 @@ def _finish(
     return Run(out, adapter, history, figures, second)
 
 
-def _fingerprint(sources: Sequence[Source], base: LoadedBase, recipe: Recipe) -> str:
-    """What a checkpoint must agree on: the same numbers come of the same fingerprint."""
+def is_unfinished(out: Path) -> bool:
+    """Whether a folder holds a run that was stopped, and nothing else.
+
+    A run that was killed early may have left no checkpoint yet.
+    """
+    ours = ("checkpoint*", ".checkpoint*", "curves*.png", ".curves*", "tensorboard", RUN_FILE)
+    names = [path.name for path in out.iterdir()] if out.is_dir() else []
+    return bool(names) and all(any(fnmatch(name, one) for one in ours) for name in names)
+
+
+def run_fingerprint(sources: Sequence[Source], base: LoadedBase, recipe: Recipe) -> str:
+    """What two runs must agree on to give the same numbers: data, splits, weights, recipe.
+
+    What only saves memory, or rounds the file, does not enter.
+    """
+    optimisation = replace(recipe.optimisation, rows=None)
+    thrifty = replace(recipe, half=False, recompute=False, optimisation=optimisation)
     described = {
-        "recipe": replace(recipe, half=False).to_dict(),
+        "recipe": thrifty.to_dict(),
         "base": base.sha256,
         "sources": [
-            [s.name, s.task.name, s.sha256, s.replicas, s.training.names, s.validation.names]
+            [
+                *(s.name, s.task.name, s.sha256, s.replicas),
+                *(s.training.names, s.validation.names, s.test.names if s.test else ()),
+            ]
             for s in sources
         ],
     }

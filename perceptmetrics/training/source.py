@@ -29,7 +29,8 @@ class Source:
         test: What a sweep judges; training never sees it.
 
     Raises:
-        DataError: Fewer than two training images, or than two validation groups.
+        DataError: Fewer than two training images, or than two validation groups, or targets that
+            are not those of the task.
     """
 
     name: str
@@ -44,12 +45,32 @@ class Source:
 
     def __post_init__(self) -> None:
         """Found now, not after hours of training: figures and their intervals need more."""
+        for part in (self.training, self.validation):
+            _check_targets(self.task, part)
         if len(set(self.validation.groups)) < 2 or len(self.training) < 2:
             raise DataError(
                 f"the split leaves {len(self.training)} training images and "
                 f"{len(set(self.validation.groups))} validation images (or groups of them), "
                 "expected at least 2 of each; raise --validation-fraction, or give more images"
             )
+
+
+def _check_targets(task: Task, part: Manifest) -> None:
+    targets = part.targets
+    if task.kind == "classification":
+        fits = targets.ndim == 1 and targets.dtype.kind in "iu"
+        fits = fits and (
+            not len(targets) or 0 <= targets.min() <= targets.max() < len(task.outputs)
+        )
+        wanted = f"one of {len(task.outputs)} classes an image"
+    else:
+        fits = targets.ndim == 2 and targets.shape[1] == len(task.outputs)
+        wanted = f"{len(task.outputs)} ratings an image ({', '.join(task.outputs)})"
+    if not fits:
+        raise DataError(
+            f"task {task.name!r} needs {wanted}, the data has targets of shape "
+            f"{targets.shape} and type {targets.dtype}; give another task, or other data"
+        )
 
 
 def source_of(

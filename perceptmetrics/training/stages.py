@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +203,10 @@ class Stages:
         if self.feature_cache is None or views.train.draws:
             return None
         encoder = self.model.encoder.state_dict()
-        sha256 = sha256_of_tensors({n: t.detach().cpu() for n, t in encoder.items()})
+        tensors = sha256_of_tensors({n: t.detach().cpu() for n, t in encoder.items()})
+        # The same tensors in another architecture, or at another scale, are another encoder.
+        built = [asdict(replace(self.backbone, weights=())), asdict(self.recipe.lora)]
+        sha256 = hashlib.sha256(json.dumps([tensors, *built]).encode()).hexdigest()
         width = self.backbone.embedding_width
         found = []
         for view, part in ((views.train, source.training), (views.validation, source.validation)):

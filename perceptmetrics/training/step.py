@@ -75,7 +75,12 @@ def gradients(
         cut = {name: wanted[name][start[name] : ends[name]] for name in piece}
         start.update(ends)
         tensors = [outputs[name] for name in piece if outputs[name].requires_grad]
-        flows = [scale(cut[name].to(outputs[name].dtype)) for name in piece]
+        # Scaled in float32, before half precision could lose a small one.
+        flows = [
+            scale(cut[name]).to(outputs[name].dtype)
+            for name in piece
+            if outputs[name].requires_grad
+        ]
         if tensors:
             torch.autograd.backward(tensors, flows)
     return total
@@ -106,7 +111,8 @@ def _pieces(inputs: Parts, rows: int | None) -> Iterator[Parts]:
     if rows is None or sum(map(len, inputs.values())) <= rows:
         yield inputs
         return
-    piece: dict[str, Tensor] = {}
+    # The first piece names every dataset, also one of which this process has no row.
+    piece = {name: tensor[:0] for name, tensor in inputs.items()}
     room = rows
     for name, tensor in inputs.items():
         start = 0

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from perceptmetrics.errors import PerceptError, TrainingError
+from perceptmetrics.errors import PerceptError, RunFolderError, TrainingError
 from perceptmetrics.evaluation.evaluate import Average, over_splits
 from perceptmetrics.evaluation.figures import Figure
 from perceptmetrics.training.run import RUN_FILE
@@ -37,7 +37,7 @@ class Cell:
         fold: Which split, from 1.
         learning_rate: Of AdamW.
         folder: The run folder.
-        validation: The measure that the task selects by, mean over datasets; ``None`` where the
+        validation: The measure that each task selects by, mean over datasets; ``None`` where the
             run failed.
         error: Why it failed.
         chosen: Whether it is the best of its fold, and was judged on the test part.
@@ -71,10 +71,10 @@ def sweep(
     learning_rates: Sequence[float],
     out: Path,
     *,
+    identify: Callable[[int, float], str],
     train: Callable[[int, float, Path], None],
     test: Callable[[int, Path], Figures],
-    selects_by: str,
-    average: Average,
+    averages: Mapping[str, Average],
     report: Callable[[Cell], None] = lambda cell: None,
 ) -> Sweep:
     """Runs what is not done yet, and sums up.
@@ -86,35 +86,46 @@ def sweep(
         folds: Which splits, from 1.
         learning_rates: The grid.
         out: Holds a run folder for each cell, ``sweep.json`` and ``sweep.md``.
+        identify: (fold, learning rate) -> fingerprint of the run; a run of another one that lies
+            in its place is an error, not a result.
         train: (fold, learning rate, run folder) trains one run.
         test: (fold, run folder) judges a run on the fold's test part.
-        selects_by: The measure that chooses among the runs of a fold.
-        average: Over folds.
+        averages: Dataset -> median or mean over folds.
         report: Called after each run.
 
     Raises:
-        TrainingError: Every run of a fold failed.
+        RunFolderError: The folder holds runs with other options, data or folds, or cannot be
+            written.
+        TrainingError: Every run of a fold failed; the table of the others is written first.
     """
     cells: list[Cell] = []
     tested: dict[int, Figures] = {}
+    failed: list[Cell] = []
     for fold in folds:
         row = []
         for rate in learning_rates:
-            row.append(_cell(fold, rate, out / f"fold-{fold}" / f"lr-{rate:g}", train, selects_by))
+            folder = out / f"fold-{fold}" / f"lr-{rate:g}"
+            row.append(_cell(fold, rate, folder, identify(fold, rate), train))
             report(row[-1])
-        done = [cell for cell in row if cell.validation is not None]
-        if not done:
-            raise TrainingError(f"every run of fold {fold} failed, the last so: {row[-1].error}")
-        best = max(done, key=lambda cell: cell.validation or -math.inf)
-        cells += [
-            Cell(c.fold, c.learning_rate, c.folder, c.validation, c.error, c is best) for c in row
-        ]
-        tested[fold] = _tested(fold, best.folder, test)
-    names = list(next(iter(tested.values())))
-    summed = {name: over_splits([tested[fold][name] for fold in folds], average) for name in names}
+        best = max(row, key=lambda cell: -math.inf if cell.validation is None else cell.validation)
+        if best.validation is None:
+            failed.append(best)
+        else:
+            tested[fold] = _tested(fold, best, identify(fold, best.learning_rate), test)
+        cells += [replace(c, chosen=c is best and c.validation is not None) for c in row]
+    summed = {
+        name: over_splits([one[name] for one in tested.values()], average)
+        for name, average in averages.items()
+        if tested
+    }
     found = Sweep(tuple(cells), tested, summed)
     (out / SWEEP_FILE).write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
-    (out / TABLE_FILE).write_text(table(found, selects_by, average), encoding="utf-8")
+    (out / TABLE_FILE).write_text(table(found, averages), encoding="utf-8")
+    if failed:
+        raise TrainingError(
+            f"every run of fold {failed[0].fold} failed, one of them so: {failed[0].error}; "
+            f"{out / TABLE_FILE} holds the others"
+        )
     return found
 
 
@@ -122,30 +133,47 @@ def _cell(
     fold: int,
     rate: float,
     folder: Path,
+    fingerprint: str,
     train: Callable[[int, float, Path], None],
-    selects_by: str,
 ) -> Cell:
     if not (folder / ADAPTER_FILE).exists():
         try:
             train(fold, rate, folder)
+        except RunFolderError:
+            raise  # of the folder, not of this run: the next one would fail in the same way
         except PerceptError as error:
             return Cell(fold, rate, folder, error=str(error))
     record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    scores = [data["figures"][selects_by] for data in record["datasets"].values()]
+    if record.get("fingerprint") != fingerprint:
+        raise _foreign(folder)
+    scores = [data["figures"][data["selects_by"]] for data in record["datasets"].values()]
     return Cell(fold, rate, folder, sum(scores) / len(scores))
 
 
-def _tested(fold: int, folder: Path, test: Callable[[int, Path], Figures]) -> Figures:
+def _foreign(folder: Path) -> RunFolderError:
+    return RunFolderError(
+        f"{folder} holds a run with other options, data or folds; give another --out"
+    )
+
+
+def _tested(
+    fold: int, cell: Cell, fingerprint: str, test: Callable[[int, Path], Figures]
+) -> Figures:
     """The test figures of a run: kept beside it, so that they are computed once."""
-    kept = folder / TEST_FILE
+    kept = cell.folder / TEST_FILE
     if not kept.exists():
-        figures = test(fold, folder)
-        plain = {name: [_record(f) for f in found] for name, found in figures.items()}
+        figures = test(fold, cell.folder)
+        plain: dict[str, Any] = {
+            "fingerprint": fingerprint,
+            "figures": {name: [_record(f) for f in found] for name, found in figures.items()},
+        }
         unfinished = kept.with_suffix(".part")
         unfinished.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
         unfinished.replace(kept)
     read = json.loads(kept.read_text(encoding="utf-8"))
-    return {name: [_figure(record) for record in found] for name, found in read.items()}
+    if read.get("fingerprint") != fingerprint:
+        raise _foreign(cell.folder)
+    return {name: [_figure(one) for one in found] for name, found in read["figures"].items()}
 
 
 def _record(figure: Figure) -> dict[str, Any]:
@@ -169,19 +197,20 @@ def _plain(found: Sweep) -> dict[str, Any]:
     }
 
 
-def table(found: Sweep, selects_by: str, average: Average) -> str:
+def table(found: Sweep, averages: Mapping[str, Average]) -> str:
     """The sweep as Markdown: every run, then what the chosen ones score on the test parts."""
     rates = sorted({cell.learning_rate for cell in found.cells})
     lines = [
-        f"Validation {selects_by} of each run; the chosen one of each fold is bold.",
+        "Validation score of each run; the chosen one of each fold is bold.",
         "",
         _row(["fold", *(f"lr {rate:g}" for rate in rates)]),
         _row(["---"] * (len(rates) + 1)),
     ]
-    for fold in found.folds:
+    for fold in sorted({cell.fold for cell in found.cells}):
         row = {cell.learning_rate: cell for cell in found.cells if cell.fold == fold}
         lines.append(_row([str(fold), *(_shown(row[rate]) for rate in rates)]))
     for name, summed in found.over_folds.items():
+        average = averages[name]
         title = "" if len(found.over_folds) == 1 else f" of {name}"
         lines += ["", f"Test part{title}: the {average} over {len(found.folds)} folds."]
         lines += ["", _row(["fold", *(f"{f.output} {f.name}" for f in summed)])]

@@ -216,9 +216,10 @@ def fit(
                 watch.step(at.epoch * steps + at.step, loss)
                 if checkpoints is not None and checkpoints.due:
                     save()
+            save()  # an unreadable validation image must not cost the epoch
             _close_epoch(model, validate, at, state)
-            watch.epoch(at.history)
             save()
+            watch.epoch(at.history)
     return at.history, at.best
 
 

@@ -118,9 +118,11 @@ class Adapter:
         """
         import torch
 
-        card = self.card
-        if half and not any("float16" in note for note in card.notes):
-            card = replace(card, notes=(*card.notes, ROUNDED))
+        card = _rounded(self.card) if half else self.card
+        parts = {
+            name: (config, _rounded(one) if half else one)
+            for name, (config, one) in self.parts.items()
+        }
         tensors = {
             name: tensor.detach().to("cpu", torch.float16 if half and tensor.dim() > 1 else None)
             for name, tensor in self.tensors.items()
@@ -132,10 +134,10 @@ class Adapter:
             "config": self.config.to_dict(),
             "card": replace(card, sha256="").to_dict(),
         }
-        if self.parts:
+        if parts:
             description["datasets"] = {
                 name: {"config": config.to_dict(), "card": replace(one, sha256="").to_dict()}
-                for name, (config, one) in self.parts.items()
+                for name, (config, one) in parts.items()
             }
         metadata = {METADATA_KEY: json.dumps(description, ensure_ascii=False)}
         save_tensors(tensors, path, metadata)
@@ -161,12 +163,12 @@ class Adapter:
             raise unknown_name("head", name, names)
         config, card = self.parts.get(name, (self.config, self.card))
         tensors = {
-            tensor_name.replace(f"heads.{name}.", f"heads.{DEFAULT_DATASET}."): tensor
+            tensor_name: tensor
             for tensor_name, tensor in self.tensors.items()
             if tensor_name.startswith(("encoder.", f"heads.{name}."))
         }
         return Adapter(
-            replace(config, datasets=(DEFAULT_DATASET,)),
+            replace(config, datasets=(name,)),
             replace(card, sha256=self.card.sha256),
             tensors,
         )
@@ -197,6 +199,12 @@ class Adapter:
             replace(self.card, outputs=chosen, validation=kept),
             tensors,
         )
+
+
+def _rounded(card: MetricCard) -> MetricCard:
+    if any("float16" in note for note in card.notes):
+        return card
+    return replace(card, notes=(*card.notes, ROUNDED))
 
 
 def read_card(path: Path) -> tuple[AdapterConfig, MetricCard]:

@@ -95,4 +95,5 @@ EMOTIONROI = Dataset(
     score_range=None,
     direction="one of six emotions: joy and surprise positive, four negative",
     paper="Peng et al. 2016, Where Do Emotions Come From? Predicting the Emotion Stimuli Map",
+    protocol_splits=5,
 )

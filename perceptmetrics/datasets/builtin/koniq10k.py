@@ -43,7 +43,7 @@ def _splits(data: Manifest, root: Path) -> tuple[Split, ...]:
     from perceptmetrics.data.protocols import loda_splits
 
     splits = loda_splits(data, _NAME)
-    return (_official(data, root / _SETS), *splits) if (root / _SETS).is_file() else splits
+    return (*splits, _official(data, root / _SETS)) if (root / _SETS).is_file() else splits
 
 
 def _official(data: Manifest, path: Path) -> Split:
@@ -79,4 +79,5 @@ KONIQ10K = Dataset(
     paper="Hosu et al., KonIQ-10k: An ecologically valid database for deep learning of blind image "
     "quality assessment, IEEE TIP 2020",
     replicas=3,
+    protocol_splits=10,
 )
