@@ -21,7 +21,8 @@ from train_embedded import HERE, RUNS, RUNS_WANTED, figures_by_output, rated_sou
 
 from perceptmetrics.backbones import find_backbone
 from perceptmetrics.training.recipe import Recipe
-from perceptmetrics.training.run import RUN_FILE, train
+from perceptmetrics.training.record import RUN_FILE
+from perceptmetrics.training.run import train
 from perceptmetrics.training.trainer import Epoch, Optimisation, Watch
 from perceptmetrics.views import CentreCrop, RandomCrops
 from perceptmetrics.weights.adapter import ADAPTER_FILE

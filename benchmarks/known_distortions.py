@@ -2,8 +2,7 @@
 
 The part of TID2013 in ``../shared/data`` has 19 contents, and a model that sees 15 of them learns
 those photographs, not what blur does to any photograph. TID2013's ratings hang mostly on the
-distortion: the mean rating of a type at a level over the other references predicts those of a
-reference with an SRCC of 0.93. So photographs of LNSIM and OASIS are distorted by the same code,
+distortion and its level. So photographs of LNSIM and OASIS are distorted by the same code,
 and are given the mean rating of the same type and level over the *training* references. Nobody
 rated them, and no validation rating enters.
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from perceptmetrics.backbones import BACKBONES
 from perceptmetrics.errors import OptionError
-from perceptmetrics.locate import find_adapter, find_base
+from perceptmetrics.locate import find_adapter, find_base, require_base
 from perceptmetrics.metrics import METRICS
 from perceptmetrics.tasks import TASKS
 
@@ -104,6 +104,9 @@ def create_metric(
         ...
         perceptmetrics.errors.UnknownNameError: no metric is called 'memorabilty': ...
     """
+    if base is None:
+        require_base(name, weights)  # before torch, whose import takes seconds
+
     import torch
 
     from perceptmetrics.metric import DEFAULT_BATCH_SIZE, DEFAULT_SEED, Metric

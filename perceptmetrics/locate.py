@@ -86,6 +86,35 @@ def find_adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] |
     return official_adapter(spec, source)
 
 
+def require_base(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> None:
+    """Refuses at once, without torch, what will lack its base weights and may not fetch them.
+
+    Args:
+        name: As in :func:`find_adapter`.
+        weights: As in :func:`find_adapter`.
+
+    Raises:
+        WeightsMissingError: The base is not in the cache, and there is no network.
+    """
+    from perceptmetrics.weights import cache
+    from perceptmetrics.weights.adapter import read_card
+    from perceptmetrics.weights.base import fetch_base
+
+    path = Path(name if weights is None else weights)
+    if path.exists():
+        file = _adapter_file(path)
+    else:
+        source = METRICS.get(str(name)).adapter if str(name) in METRICS else None
+        if not isinstance(source, EmbeddedAdapter):
+            return
+        file = source.file
+    config, _ = read_card(file)
+    spec, tag = BACKBONES.get(config.backbone), config.base.partition(".")[2]
+    known = [one for one in spec.weights if one.tag == tag]
+    if known and cache.is_offline() and not cache.base_path(spec.name, tag).is_file():
+        fetch_base(spec.name, known[0])  # says what is missing, and how to get it
+
+
 def _adapter_file(path: Path) -> Path:
     from perceptmetrics.weights.adapter import ADAPTER_FILE
 

@@ -534,7 +534,7 @@ def test_train_says_how_it_goes_and_how_to_use_the_result(
     assert record["command"].endswith("--strategy frozen --head mlp --seed 5")
     again = command(*arguments)
     assert again.code == 2
-    assert "is not empty" in again.err
+    assert "holds a finished run; score with it" in again.err
 
 
 @pytest.mark.parametrize("left", [".checkpoint.pt.4711", "curves.png", "run.json", "checkpoint.pt"])

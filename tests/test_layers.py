@@ -45,6 +45,11 @@ HEAVY = {
     "peft",
     "onnx",
     "loralib",
+    "matplotlib",
+    "pyarrow",
+    "openpyxl",
+    "accelerate",
+    "tensorboard",
 }
 IMPORT = ("-c", "import perceptmetrics")
 HELP = ("-c", "from perceptmetrics.cli.main import main; main()", "--help")
@@ -113,6 +118,29 @@ def test_the_door_does_not_load_heavy_packages(root: Path, command: tuple[str, .
     report = run(root, *command, python=("-X", "importtime"))
     loaded = {line.split("|")[-1].strip().split(".")[0] for line in report.splitlines()}
     assert "perceptmetrics" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_what_lacks_its_base_offline_is_refused_before_torch_is_loaded(
+    root: Path, tmp_path: Path
+) -> None:
+    """Within a second, that is: torch alone takes more to import."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "perceptmetrics", "score", ".", "-m", "iqa"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(root),
+            "PERCEPTMETRICS_HOME": str(tmp_path / "none"),
+            "PERCEPTMETRICS_OFFLINE": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "the base weights clip-b16.openai-int8 are not on this machine" in done.stderr
+    loaded = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert loaded & HEAVY == set()
 
 

@@ -173,6 +173,8 @@ def evaluate(
     check_targets(metric, rated)
     if split is not None:
         rated, name = _part_of(rated, split, part, name)
+    else:
+        _warn_of_training_data(metric_name, rated)
     evaluation = judge(
         metric,
         rated,
@@ -189,6 +191,18 @@ def evaluate(
             f"{len(evaluation.unreadable)} of {len(rated)} images could not be judged", err=True
         )
     ctx.exit(SOME_FAILED if evaluation.unreadable else DONE)
+
+
+def _warn_of_training_data(metric_name: str, rated: Manifest) -> None:
+    from perceptmetrics.training.record import hashes_of_data
+
+    folders = (Path(metric_name), Path(metric_name.rpartition("@")[0] or metric_name))
+    if any(rated.sha256 in hashes_of_data(folder) for folder in folders):
+        click.echo(
+            "warning: the run was trained on most of these images, so the figures flatter it; "
+            "--split FILE judges the test part only",
+            err=True,
+        )
 
 
 def _published(name: str, root: Path) -> tuple[Manifest, Task]:

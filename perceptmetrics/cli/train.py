@@ -48,11 +48,14 @@ def train(ctx: click.Context, /, out: Path, learning_rate: float, fold: int, **g
     from perceptmetrics.training.engine import engine_for
     from perceptmetrics.training.run import is_unfinished
     from perceptmetrics.training.run import train as run_training
+    from perceptmetrics.weights.adapter import ADAPTER_FILE
 
     options = TrainOptions.take(given)
     # What is cheap to find wrong comes first.
     options.check()
     recipe = options.recipe(learning_rate)
+    if (out / ADAPTER_FILE).is_file():
+        raise OptionError(f"{out} holds a finished run; score with it, or give another --out")
     started = is_unfinished(out)
     if out.exists() and any(out.iterdir()) and not started:
         raise OptionError(f"{out} is not empty; give another --out")

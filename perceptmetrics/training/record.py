@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from perceptmetrics.training.inputs import Predictions
 from perceptmetrics.training.source import Source
 from perceptmetrics.training.stages import History, Stages, replicas_of, views_of
 
+RUN_FILE = "run.json"
 RECORDED_PACKAGES = (
     "perceptmetrics",
     "torch",
@@ -71,6 +74,20 @@ def run_record(
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def hashes_of_data(folder: Path) -> set[str]:
+    """``Manifest.sha256`` of what a run folder's run was given; empty where there is no record.
+
+    Example:
+        >>> hashes_of_data(Path("no-such-run"))
+        set()
+    """
+    try:
+        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        return {one["sha256"] for one in record["datasets"].values()}
+    except (OSError, ValueError, KeyError):
+        return set()
 
 
 def _described(source: Source, stages: Stages) -> dict[str, Any]:

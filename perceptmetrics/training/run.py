@@ -18,14 +18,12 @@ from perceptmetrics.training.engine import Engine
 from perceptmetrics.training.figures import figure, fit_rating_scale, run_card
 from perceptmetrics.training.inputs import Predictions, predict
 from perceptmetrics.training.recipe import Recipe
-from perceptmetrics.training.record import run_record
+from perceptmetrics.training.record import RUN_FILE, run_record
 from perceptmetrics.training.source import Source
 from perceptmetrics.training.stages import History, Stages, views_of
 from perceptmetrics.training.trainer import WatchOf, nobody_watches
 from perceptmetrics.weights.adapter import ADAPTER_FILE, Adapter, AdapterConfig
 from perceptmetrics.weights.base import LoadedBase
-
-RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)

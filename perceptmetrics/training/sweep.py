@@ -17,7 +17,7 @@ from typing import Any
 from perceptmetrics.errors import PerceptError, RunFolderError, TrainingError
 from perceptmetrics.evaluation.evaluate import Average, over_splits
 from perceptmetrics.evaluation.figures import Figure
-from perceptmetrics.training.run import RUN_FILE
+from perceptmetrics.training.record import RUN_FILE
 from perceptmetrics.weights.adapter import ADAPTER_FILE
 
 PAPER_LEARNING_RATES = (5e-5, 1e-4, 5e-4, 1e-3)

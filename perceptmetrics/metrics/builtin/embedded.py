@@ -17,10 +17,10 @@ def _embedded(name: str, sha256: str) -> MetricSpec:
 
 
 MEMORABILITY = _embedded(
-    "memorability", "d011278abc96bda8d3915757e469d2e7b63767c2e5cde2e0080e530ac4a0c9e1"
+    "memorability", "b63b11d1e38968638848b6ff8fde39410db368a86d4fbdada3b5900d245a098d"
 )
-AFFECT = _embedded("affect", "f93440da1aad007e1062bf7dddd273e6da2bb182f10c276280df4c032c8cd3e6")
+AFFECT = _embedded("affect", "ef33085ad9faf15cec2f33f5d186f72d3ac36eb88d96b383f3f8a2623175b607")
 AESTHETICS = _embedded(
-    "aesthetics", "bd76d86de23a9325df01cfc5aa649748ca0c061e49f055f80df125fb63e6c97d"
+    "aesthetics", "b67ff55a8cd2911320b90829de615a5b19513b4a3c1db74b331317a717f30a69"
 )
-IQA = _embedded("iqa", "e0ee98682ef5126411f03df0f5a48ee92b7adfce463bc3359a493077297b5eb4")
+IQA = _embedded("iqa", "ded9ab83ae957c689ea37291edf68d80d2c566a627f16be0f30f3eefc7fa4f28")
