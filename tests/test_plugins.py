@@ -167,6 +167,7 @@ def test_a_sweep_trains_each_cell_once_and_ends_in_a_table(installed: Path, stud
     first = run(installed, *command)
     assert first.returncode == 0, first.stderr
     assert "Test part: the mean over 2 folds" in first.stdout
+    assert first.stdout.startswith("`perceptmetrics sweep --backbone pocket-vit")
     assert first.stdout.count("**") >= 4  # a chosen run on each fold, and the means
     runs = sorted((studio / "sweep").rglob("adapter.safetensors"))
     assert len(runs) == 4

@@ -152,6 +152,7 @@ def sweep(
         train=train,
         test=test,
         averages=averages,
+        command=command,
         report=report,
     )
     click.echo((out / TABLE_FILE).read_text(encoding="utf-8"))

@@ -75,6 +75,7 @@ def sweep(
     train: Callable[[int, float, Path], None],
     test: Callable[[int, Path], Figures],
     averages: Mapping[str, Average],
+    command: str = "",
     report: Callable[[Cell], None] = lambda cell: None,
 ) -> Sweep:
     """Runs what is not done yet, and sums up.
@@ -91,6 +92,7 @@ def sweep(
         train: (fold, learning rate, run folder) trains one run.
         test: (fold, run folder) judges a run on the fold's test part.
         averages: Dataset -> median or mean over folds.
+        command: The command line that started this, for the record and the table.
         report: Called after each run.
 
     Raises:
@@ -119,8 +121,10 @@ def sweep(
         if tested
     }
     found = Sweep(tuple(cells), tested, summed)
-    (out / SWEEP_FILE).write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
-    (out / TABLE_FILE).write_text(table(found, averages), encoding="utf-8")
+    (out / SWEEP_FILE).write_text(
+        json.dumps({"command": command, **_plain(found)}, indent=1) + "\n", encoding="utf-8"
+    )
+    (out / TABLE_FILE).write_text(table(found, averages, command), encoding="utf-8")
     if failed:
         raise TrainingError(
             f"every run of fold {failed[0].fold} failed, one of them so: {failed[0].error}; "
@@ -197,10 +201,11 @@ def _plain(found: Sweep) -> dict[str, Any]:
     }
 
 
-def table(found: Sweep, averages: Mapping[str, Average]) -> str:
+def table(found: Sweep, averages: Mapping[str, Average], command: str = "") -> str:
     """The sweep as Markdown: every run, then what the chosen ones score on the test parts."""
     rates = sorted({cell.learning_rate for cell in found.cells})
-    lines = [
+    lines = [f"`{command}`", ""] if command else []
+    lines += [
         "Validation score of each run; the chosen one of each fold is bold.",
         "",
         _row(["fold", *(f"lr {rate:g}" for rate in rates)]),
