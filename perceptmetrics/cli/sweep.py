@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perceptmetrics.cli.train_options import TrainOptions, train_options
+from perceptmetrics.cli.train_options import train_options
+from perceptmetrics.cli.train_plan import TrainPlan
 from perceptmetrics.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def sweep(
     from perceptmetrics.training.sweep import TABLE_FILE
     from perceptmetrics.training.sweep import sweep as run_sweep
 
-    options = TrainOptions.take(given)
+    options = TrainPlan.take(given)
     options.check()
     if options.splits:
         raise OptionError("a sweep draws its own folds; leave --split out, or use train")

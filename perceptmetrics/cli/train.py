@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perceptmetrics.cli.train_options import TrainOptions, train_options
+from perceptmetrics.cli.train_options import train_options
+from perceptmetrics.cli.train_plan import TrainPlan
 from perceptmetrics.errors import OptionError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def train(ctx: click.Context, /, out: Path, learning_rate: float, fold: int, **g
     from perceptmetrics.training.run import train as run_training
     from perceptmetrics.weights.adapter import ADAPTER_FILE
 
-    options = TrainOptions.take(given)
+    options = TrainPlan.take(given)
     # What is cheap to find wrong comes first.
     options.check()
     recipe = options.recipe(learning_rate)

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from perceptmetrics.cli.train_options import TrainOptions
+from perceptmetrics.cli.train_plan import TrainPlan
 from perceptmetrics.training.curves import CURVES_FILE, draw_curves, why_no_curves
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.source import Source
@@ -88,7 +88,7 @@ class _Stage:
 
 @contextmanager
 def watch_run(
-    options: TrainOptions, sources: Sequence[Source], recipe: Recipe, out: Path, *, speaks: bool
+    options: TrainPlan, sources: Sequence[Source], recipe: Recipe, out: Path, *, speaks: bool
 ) -> Iterator[WatchOf]:
     """Who looks on while a run goes: silent in all processes but one."""
     if not speaks:
