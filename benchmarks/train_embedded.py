@@ -92,7 +92,7 @@ RUNS_WANTED = {
         TASKS.get("iqa"),
         SHARED / "tid2013" / "manifest.csv",
         Recipe(
-            optimisation=Optimisation(epochs=3, learning_rate=5e-4, schedule="one-cycle"),
+            optimisation=Optimisation(epochs=2, learning_rate=5e-4, schedule="one-cycle"),
             batch_size=32,
             replicas=1,
             # Own pixels: the photographs of known_distortions.py are smaller than TID2013's.
@@ -267,8 +267,9 @@ SHIPPED = (
         ("quality",),
         (RandomCrops(size=160), RandomCrops()),
         "a part of TID2013: 300 distortions of 15 Kodak photographs (Ponomarenko et al. 2013); and "
-        "two distortions each of 1,800 photographs of LNSIM and OASIS, which nobody rated: each "
-        "has the mean rating of its type and level over the 15",
+        "two distortions each of 2,748 photographs of LNSIM and OASIS, which nobody rated: each "
+        "has the mean rating of its type and level over the 15, moved by how much fine detail "
+        "the photograph has",
         _LICENCE + "TID2013 is free for research, LNSIM states no licence, OASIS images have mixed "
         "licences",
         "Gaussian blur, JPEG, brightness shift and contrast change only, on photographs of 240 to "
