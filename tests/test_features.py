@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from test_stages import sources
 from test_training import RECIPE
 
 from perceptmetrics.data.manifest import read_manifest
@@ -21,13 +23,20 @@ from perceptmetrics.training.features import FeatureCache, Features, features_of
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.run import Run, train
 from perceptmetrics.training.source import source_of
+from perceptmetrics.training.trainer import Watch, WatchOf, nobody_watches
 from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops, View
 
 VIEW = CentreCrop()
 FROZEN = replace(RECIPE, strategy="frozen", head=HeadSpec(hidden=(16,), dropout=0.5))
 
 
-def run(folder: Path, out: str, cache: Path | None, recipe: Recipe = FROZEN) -> Run:
+def run(
+    folder: Path,
+    out: str,
+    cache: Path | None,
+    recipe: Recipe = FROZEN,
+    watch: WatchOf = nobody_watches,
+) -> Run:
     csv = folder / "ratings.csv"
     if not csv.exists():
         tiny.rated_folder(folder)
@@ -40,6 +49,7 @@ def run(folder: Path, out: str, cache: Path | None, recipe: Recipe = FROZEN) -> 
         base_name="tiny-vit.random",
         recipe=recipe,
         feature_cache=cache,
+        watch=watch,
     )
 
 
@@ -54,6 +64,38 @@ def test_a_head_on_kept_features_is_the_head_on_images(
     assert kept.history == again.history
     for name, tensor in anew.adapter.tensors.items():
         torch.testing.assert_close(kept.adapter.tensors[name], tensor, rtol=1e-5, atol=1e-5)
+
+
+def test_heads_of_several_datasets_train_on_kept_features_too(tmp_path: Path) -> None:
+    def train_both(out: str, cache: Path | None) -> Run:
+        return train(
+            sources(tmp_path),
+            tmp_path / out,
+            backbone=tiny.BACKBONE,
+            base=tiny.base(),
+            base_name="tiny-vit.random",
+            recipe=FROZEN,
+            feature_cache=cache,
+        )
+
+    anew, kept = train_both("anew", None), train_both("kept", tmp_path / "features")
+    record = json.loads((kept.folder / "run.json").read_text())["datasets"]
+    assert [one["on_kept_features"] for one in record.values()] == [True, True]
+    for name, tensor in anew.adapter.tensors.items():
+        torch.testing.assert_close(kept.adapter.tensors[name], tensor, rtol=1e-5, atol=1e-5)
+
+
+def test_who_looks_on_sees_the_images_that_are_encoded(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(images: Iterator[Path], count: int) -> Iterator[Path]:
+        paths = list(images)
+        seen.append((len(paths), count))
+        return iter(paths)
+
+    for out in ("first", "second"):
+        run(tmp_path, out, tmp_path / "features", watch=lambda stage: Watch(features=look))
+    assert seen == [(18, 18), (6, 6), (0, 0), (0, 0)]
 
 
 def test_a_random_training_view_is_encoded_in_every_epoch(tmp_path: Path) -> None:

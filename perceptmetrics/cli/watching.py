@@ -66,6 +66,21 @@ class _Stage:
         )
         return iter(self._bar)
 
+    def features(self, images: Iterator[Path], count: int) -> Iterator[Path]:
+        """A line and a bar while the features of a frozen encoder are computed."""
+        if not count:
+            return images
+        tqdm.write(f"computes the features of {count} images, once", file=sys.stderr)
+        bar = tqdm(
+            images,
+            total=count,
+            unit=" images",
+            disable=not self._shown,
+            leave=False,
+            file=sys.stderr,
+        )
+        return iter(bar)
+
     def with_scalars(self, folder: Path) -> Watch:
         """The same, and scalars for TensorBoard."""
 
@@ -83,7 +98,7 @@ class _Stage:
                 self._writer.epoch(history)
             self.epoch(history)
 
-        return Watch(epoch, step, self.progress)
+        return Watch(epoch, step, self.progress, self.features)
 
 
 @contextmanager
@@ -107,6 +122,10 @@ def watch_run(
             seen = _Stage(stage, recipe, source.task.selects_by, out, shown, files)
             if options.tensorboard:
                 return seen.with_scalars(out / "tensorboard" / stage)
-            return Watch(seen.epoch, seen.step, seen.progress)
+            return Watch(seen.epoch, seen.step, seen.progress, seen.features)
 
-        yield watch
+        try:
+            yield watch
+        except KeyboardInterrupt:
+            click.echo("stopped; the same command goes on from the last checkpoint", err=True)
+            raise

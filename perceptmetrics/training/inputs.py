@@ -62,6 +62,14 @@ class Shares:
             self.steps = max(1, sum(self.cuts) // batch_size)
 
 
+def _together(
+    names: Sequence[str], streams: Sequence[Iterator[tuple[Tensor, Tensor]]]
+) -> Iterator[Batch]:
+    """One batch of all datasets after the other."""
+    for parts in zip(*streams, strict=True):
+        yield dict(zip(names, parts, strict=True))
+
+
 class CutInputs:
     """Cuts of images, encoded anew in every epoch.
 
@@ -99,9 +107,7 @@ class CutInputs:
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """See :class:`Inputs`."""
         streams = [self._stream(number, epoch, start) for number in range(len(self._sources))]
-        names = [source.name for source in self._sources]
-        for parts in zip(*streams, strict=True):
-            yield dict(zip(names, parts, strict=True))
+        return _together([source.name for source in self._sources], streams)
 
     def _stream(self, number: int, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
         """One dataset's rows of every batch."""
@@ -160,18 +166,18 @@ def predict(
 
 
 class FeatureInputs:
-    """Features of one dataset: only its head is used.
+    """Features of datasets whose images never change: only the heads are used.
 
     The order of the rows is that of :class:`CutInputs`, so that a run on features is the run on
     cuts, but for the rounding of another batch size in the encoder.
 
     Args:
-        model: Its head is used.
-        source: The dataset.
-        targets: What its loss is given.
+        model: Its heads are used.
+        sources: The datasets.
+        targets: What the loss of each is given.
         replicas: As in the run on cuts.
-        training: (N, 1, D) features of the training images.
-        validation: (M, cuts, D) features of the validation images.
+        training: (N, 1, D) features of the training images of each.
+        validation: (M, cuts, D) features of the validation images of each.
         batch_size: Rows in a step.
         seed: Of the run.
         engine: Says which rows are ours.
@@ -180,40 +186,54 @@ class FeatureInputs:
     def __init__(
         self,
         model: PerceptualModel,
-        source: Source,
-        targets: Tensor,
-        replicas: int,
-        training: Features,
-        validation: Features,
+        sources: Sequence[Source],
+        targets: Sequence[Tensor],
+        replicas: Sequence[int],
+        training: Sequence[Features],
+        validation: Sequence[Features],
         *,
         batch_size: int,
         seed: int,
         engine: Engine,
     ) -> None:
-        self._head, self._source, self._targets = model.head(source.name), source, targets
-        self._replicas, self._training, self._validation = replicas, training, validation
-        self._batch_size, self._seed, self._engine = batch_size, seed, engine
-        self._bounds = batch_bounds(len(training) * replicas, batch_size)
-        self.steps = len(self._bounds)
+        self._heads = {source.name: model.head(source.name) for source in sources}
+        self._targets, self._replicas, self._training = targets, replicas, training
+        self._validation = dict(zip(self._heads, validation, strict=True))
+        self._seed, self._engine = seed, engine
+        sizes = [(len(rows), r) for rows, r in zip(training, replicas, strict=True)]
+        self._shares = Shares(sizes, batch_size)
+        self.steps = self._shares.steps
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """See :class:`Inputs`."""
-        order = epoch_order(len(self._training), self._replicas, seed=self._seed, epoch=epoch)
-        for first, last in self._bounds[start:]:
-            rows = np.array_split(order[first:last, 0], self._engine.world)[self._engine.rank]
-            features = torch.from_numpy(self._training[rows, 0])
-            yield {self._source.name: (features, self._targets[torch.from_numpy(rows)])}
+        streams = [self._stream(number, epoch, start) for number in range(len(self._training))]
+        return _together(list(self._heads), streams)
+
+    def _stream(self, number: int, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """One dataset's rows of every batch."""
+        features, targets = self._training[number], self._targets[number]
+        cuts, share = self._shares.cuts[number], self._shares.rows[number]
+        bounds = batch_bounds(cuts, share)
+        for cycle in cycles(cuts, share, self.steps, epoch, start):
+            order = epoch_order(
+                len(features), self._replicas[number], seed=self._seed, epoch=cycle.number
+            )
+            for first, last in bounds[cycle.start : cycle.start + cycle.count]:
+                rows = np.array_split(order[first:last, 0], self._engine.world)[self._engine.rank]
+                yield torch.from_numpy(features[rows, 0]), targets[torch.from_numpy(rows)]
 
     def forward(self, parts: Parts) -> Parts:
         """See :class:`Inputs`."""
-        return {name: self._head(features) for name, features in parts.items()}
+        return {name: self._heads[name](features) for name, features in parts.items()}
 
     def predict(self, source: Source) -> Predictions:
         """See :class:`Inputs`."""
+        head = self._heads[source.name]
         with torch.no_grad():
-            features = torch.from_numpy(np.array(self._validation)).to(self._engine.device)
-            raw = self._head(features.flatten(0, 1)).float()
+            kept = np.array(self._validation[source.name])
+            features = torch.from_numpy(kept).to(self._engine.device)
+            raw = head(features.flatten(0, 1)).float()
             classes = source.task.kind == "classification"
-            out = raw.softmax(-1) if classes else self._head.to_rating_scale(raw)
+            out = raw.softmax(-1) if classes else head.to_rating_scale(raw)
             means = out.view(*features.shape[:2], -1).mean(1)
         return np.asarray(means.cpu(), dtype=np.float64)

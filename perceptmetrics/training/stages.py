@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from perceptmetrics.backbones import Backbone
+from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.errors import OptionError
 from perceptmetrics.lora import parameter_count
 from perceptmetrics.model import PerceptualModel, build_model
 from perceptmetrics.training.checkpoint import Checkpoints
 from perceptmetrics.training.engine import Engine
-from perceptmetrics.training.features import FeatureCache, features_of
+from perceptmetrics.training.features import FeatureCache, Features, features_of
 from perceptmetrics.training.figures import figure, set_rating_scale
 from perceptmetrics.training.inputs import CutInputs, FeatureInputs, Inputs
 from perceptmetrics.training.recipe import Recipe
@@ -94,7 +95,7 @@ class Stages:
     feature_cache: Path | None
     model: PerceptualModel = field(init=False)
     trained: int = field(init=False)
-    on_features: list[str] = field(init=False, default_factory=list)
+    on_features: set[str] = field(init=False, default_factory=set)
     _targets: dict[str, Tensor] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,11 +123,11 @@ class Stages:
     def together(self) -> History:
         """Stage one: encoder and heads, on the mean of the datasets' losses.
 
-        Where the encoder is frozen and there is one dataset with a fixed view, its head trains on
-        kept features.
+        Where the encoder is frozen and every dataset has a fixed view, the heads train on kept
+        features.
         """
-        still = self.recipe.strategy == "frozen" and len(self.sources) == 1
-        inputs = self._features(self.sources[0]) if still else None
+        still = self.recipe.strategy == "frozen"
+        inputs = self._features(self.sources, "") if still else None
         history, best = fit(
             self.model,
             **self._fit_arguments(inputs or self._cuts(self.sources), self.sources, ""),
@@ -145,7 +146,7 @@ class Stages:
         self.model.encoder.requires_grad_(False)
         head = self.model.head(source.name)
         first = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-        inputs = self._features(source) or self._cuts([source])
+        inputs = self._features([source], source.name) or self._cuts([source])
         before = self._score(inputs, source)
         history, best = fit(
             head,
@@ -197,32 +198,40 @@ class Stages:
             engine=self.engine,
         )
 
-    def _features(self, source: Source) -> FeatureInputs | None:
-        """Kept features of one dataset, if its training view is fixed and there is a cache."""
-        views = views_of(source, self.recipe)
-        if self.feature_cache is None or views.train.draws:
+    def _features(self, sources: Sequence[Source], stage: str) -> FeatureInputs | None:
+        """Kept features, if every training view is fixed and there is a cache."""
+        views = [views_of(source, self.recipe) for source in sources]
+        folder = self.feature_cache
+        if folder is None or any(view.train.draws for view in views):
             return None
         encoder = self.model.encoder.state_dict()
         tensors = sha256_of_tensors({n: t.detach().cpu() for n, t in encoder.items()})
         # The same tensors in another architecture, or at another scale, are another encoder.
         built = [asdict(replace(self.backbone, weights=())), asdict(self.recipe.lora)]
         sha256 = hashlib.sha256(json.dumps([tensors, *built]).encode()).hexdigest()
-        width = self.backbone.embedding_width
-        found = []
-        for view, part in ((views.train, source.training), (views.validation, source.validation)):
+        watch = self.watch(stage)
+
+        def kept(part: Manifest, view: View) -> Features:
             # One process writes; the others open the file when it is whole.
             for writes in (True, False):
                 if writes == self.engine.is_main:
-                    cache = FeatureCache(self.feature_cache, sha256, view, width)
-                    found.append(features_of(self.model, part.images, view, cache))
+                    cache = FeatureCache(folder, sha256, view, self.backbone.embedding_width)
+                    found = features_of(
+                        self.model, part.images, view, cache, progress=watch.features
+                    )
                 self.engine.wait()
-        self.on_features.append(source.name)
+            return found
+
+        training = [kept(s.training, v.train) for s, v in zip(sources, views, strict=True)]
+        validation = [kept(s.validation, v.validation) for s, v in zip(sources, views, strict=True)]
+        self.on_features.update(source.name for source in sources)
         return FeatureInputs(
             self.model,
-            source,
-            self._targets[source.name],
-            replicas_of(source, self.recipe),
-            *found,
+            sources,
+            [self._targets[source.name] for source in sources],
+            [replicas_of(source, self.recipe) for source in sources],
+            training,
+            validation,
             batch_size=self.recipe.batch_size,
             seed=self.recipe.seed,
             engine=self.engine,

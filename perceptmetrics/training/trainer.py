@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -77,11 +78,14 @@ class Watch:
         epoch: Called after each epoch with the history up to it.
         step: Called after each step with its number from 1 over the whole run, and its loss.
         progress: Wraps an epoch's batches, given how many are done and how many there are.
+        features: Wraps the images whose features are computed before the first epoch, given how
+            many there are.
     """
 
     epoch: Callable[[Sequence[Epoch]], None] = lambda history: None
     step: Callable[[int, float], None] = lambda number, loss: None
     progress: Callable[[Iterator[Batch], int, int], Iterator[Batch]] = _unwrapped
+    features: Callable[[Iterator[Path], int], Iterator[Path]] = lambda images, count: images
 
 
 WatchOf = Callable[[str], Watch]
