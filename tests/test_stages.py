@@ -13,6 +13,7 @@ import torch
 from distributed_run import batch_loss
 from test_training import RECIPE
 
+from perceptmetrics.adaptation import Strategy
 from perceptmetrics.data.manifest import read_manifest
 from perceptmetrics.errors import DataError, OptionError, UnknownNameError
 from perceptmetrics.heads import HeadSpec
@@ -106,6 +107,35 @@ def test_the_second_stage_trains_heads_and_leaves_the_encoder_alone(tmp_path: Pa
         measure = next(iter(one.figures[name]))
         assert two.figures[name][measure] >= one.figures[name][measure] - 1e-9
         assert len(history) == 3
+
+
+@pytest.mark.parametrize("strategy", ["lora", "full"])
+def test_heads_that_train_first_leave_the_encoder_as_it_was_pretrained(
+    tmp_path: Path, strategy: Strategy
+) -> None:
+    """An encoder that then takes no step to speak of is the pretrained one under trained heads."""
+    still = replace(STILL.optimisation, epochs=1, learning_rate=1e-12)
+    recipe = replace(STILL, strategy=strategy, optimisation=still)
+    bare = run(tmp_path, "bare", recipe)
+    first = run(tmp_path, "first", replace(recipe, head_first=STILL.optimisation))
+    assert {name: len(history) for name, history in first.head_first.items()} == {
+        "levels": 3,
+        "shades": 3,
+    }
+    assert json.loads((first.folder / "run.json").read_text())["head_first"]["levels"]
+    for name, tensor in first.adapter.tensors.items():
+        alike = torch.allclose(tensor, bare.adapter.tensors[name], atol=1e-9)
+        assert alike or name.startswith("heads."), name
+    assert first.history[0].validation > bare.history[0].validation
+
+
+def test_the_encoder_trains_after_the_heads_that_went_first(tmp_path: Path) -> None:
+    one = run(tmp_path, "one", replace(STILL, optimisation=replace(STILL.optimisation, epochs=1)))
+    first = run(tmp_path, "first", replace(STILL, head_first=STILL.optimisation))
+    moved = {
+        n for n, t in one.adapter.tensors.items() if not torch.equal(t, first.adapter.tensors[n])
+    }
+    assert any("lora" in name for name in moved)
 
 
 def test_one_dataset_in_two_phases_is_the_papers_control(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def sweep(
         click.echo(f"fold {fold}, learning rate {rate:g}", err=True)
         sources, recipe = sources_of(fold), options.recipe(rate)
         folder.mkdir(parents=True, exist_ok=True)
-        with watch_run(options, sources, recipe, folder, speaks=True) as watch:
+        with watch_run(options, sources, folder, speaks=True) as watch:
             run_training(
                 sources,
                 folder,

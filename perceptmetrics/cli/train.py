@@ -73,7 +73,7 @@ def train(ctx: click.Context, /, out: Path, learning_rate: float, fold: int, **g
 
     from perceptmetrics.cli.watching import watch_run
 
-    with watch_run(options, sources, recipe, out, speaks=engine.is_main) as watch:
+    with watch_run(options, sources, out, speaks=engine.is_main) as watch:
         run = run_training(
             sources,
             out,

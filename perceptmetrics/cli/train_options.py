@@ -95,6 +95,11 @@ _OPTIMISATION = (
         help="Train on what scoring sees, where that is one cut; a frozen encoder's features are "
         "then kept.",
     ),
+    _option(
+        "--head-first",
+        is_flag=True,
+        help="First train each head alone on the pretrained encoder: fewer epochs are needed then.",
+    ),
     _option("--second-stage", is_flag=True, help="Then train each head alone, encoder frozen."),
     _option("--seed", type=click.IntRange(min=0), default=0, help="Of LoRA, heads and order."),
     _option("--half", is_flag=True, help="Store the adapter in float16: half the size."),

@@ -47,6 +47,7 @@ class TrainPlan:
     batch_size: int
     replicas: int | None
     no_augmentation: bool
+    head_first: bool
     second_stage: bool
     seed: int
     half: bool
@@ -218,7 +219,7 @@ class TrainPlan:
         """What decides the run beside its data and base."""
         from perceptmetrics.adaptation import LoRAConfig
         from perceptmetrics.heads import head_named
-        from perceptmetrics.training.recipe import Recipe
+        from perceptmetrics.training.recipe import HEAD_FIRST, Recipe
         from perceptmetrics.training.trainer import Optimisation
 
         return Recipe(
@@ -237,6 +238,7 @@ class TrainPlan:
             batch_size=self.batch_size,
             replicas=1 if self.no_augmentation else self.replicas,
             augment=not self.no_augmentation,
+            head_first=HEAD_FIRST if self.head_first else None,
             second_stage=self.second_stage,
             recompute=self.recompute,
             seed=self.seed,

@@ -13,20 +13,19 @@ from tqdm import tqdm
 
 from perceptmetrics.cli.train_plan import TrainPlan
 from perceptmetrics.training.curves import CURVES_FILE, draw_curves, why_no_curves
-from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.source import Source
 from perceptmetrics.training.step import Batch
 from perceptmetrics.training.tensorboard import ScalarWriter
-from perceptmetrics.training.trainer import Epoch, Watch, WatchOf, nobody_watches
+from perceptmetrics.training.trainer import Epoch, Stage, Watch, WatchOf, nobody_watches
 
 
-class _Stage:
+class _SeenStage:
     """One stage as it goes: together, or one head alone."""
 
     def __init__(
-        self, name: str, recipe: Recipe, measure: str, out: Path, shown: bool, files: ExitStack
+        self, stage: Stage, measure: str, out: Path, shown: bool, files: ExitStack
     ) -> None:
-        self._name, self._epochs, self._measure = name, recipe.optimisation.epochs, measure
+        self._name, self._epochs, self._measure = stage.name, stage.how.epochs, measure
         self._out, self._shown, self._files = out, shown, files
         self._started = time.monotonic()
         self._best: float | None = None
@@ -103,7 +102,7 @@ class _Stage:
 
 @contextmanager
 def watch_run(
-    options: TrainPlan, sources: Sequence[Source], recipe: Recipe, out: Path, *, speaks: bool
+    options: TrainPlan, sources: Sequence[Source], out: Path, *, speaks: bool
 ) -> Iterator[WatchOf]:
     """Who looks on while a run goes: silent in all processes but one."""
     if not speaks:
@@ -115,13 +114,12 @@ def watch_run(
     if options.tensorboard:
         ScalarWriter.check()  # now, not after the first step
     with ExitStack() as files:
+        measures = {source.name: source.task.selects_by for source in sources}
 
-        def watch(stage: str) -> Watch:
-            first = sources[0]
-            source = next((one for one in sources if one.name == stage), first)
-            seen = _Stage(stage, recipe, source.task.selects_by, out, shown, files)
+        def watch(stage: Stage) -> Watch:
+            seen = _SeenStage(stage, measures[stage.dataset], out, shown, files)
             if options.tensorboard:
-                return seen.with_scalars(out / "tensorboard" / stage)
+                return seen.with_scalars(out / "tensorboard" / stage.name)
             return Watch(seen.epoch, seen.step, seen.progress, seen.features)
 
         try:

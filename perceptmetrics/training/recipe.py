@@ -11,6 +11,9 @@ from perceptmetrics.heads import HeadSpec
 from perceptmetrics.training.trainer import Optimisation
 from perceptmetrics.views import View
 
+HEAD_FIRST = Optimisation(learning_rate=5e-4)
+"""Chosen on OASIS (``benchmarks/choose_recipe.py``)."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -20,6 +23,8 @@ class Recipe:
 
     Attributes:
         augment: Train on the training view; else on what scoring sees, which must be one cut.
+        head_first: How to train each head on the pretrained encoder before all else; ``None`` for
+            the paper's way, in which heads start from random numbers.
         second_stage: Train each head alone afterwards, with the encoder frozen (section 3.2).
         recompute: Gradient checkpointing: less memory, about a third more time.
         validation_view: What is seen when an epoch is judged; fewer crops than when scoring save
@@ -37,6 +42,7 @@ class Recipe:
     eval_view: View | None = None
     validation_view: View | None = None
     augment: bool = True
+    head_first: Optimisation | None = None
     second_stage: bool = False
     recompute: bool = False
     seed: int = 0

@@ -61,6 +61,7 @@ def run_record(
             "all": parameter_count(stages.model, trainable=False),
         },
         "history": [asdict(epoch) for epoch in history],
+        "head_first": {n: [asdict(e) for e in epochs] for n, epochs in stages.head_first.items()},
         "second_stage": {name: [asdict(e) for e in epochs] for name, epochs in second.items()},
         "versions": {
             "python": platform.python_version(),

@@ -35,6 +35,7 @@ class Run:
         adapter: As it was saved.
         history: One entry an epoch.
         figures: Dataset -> each measure of its task on its validation part, of the saved adapter.
+        head_first: Dataset -> the history of its head before all else, if there was such a stage.
         second_stage: Dataset -> the history of its head alone, where there was such a stage.
     """
 
@@ -42,6 +43,7 @@ class Run:
     adapter: Adapter
     history: History
     figures: Mapping[str, Mapping[str, float]]
+    head_first: Mapping[str, History] = field(default_factory=dict)
     second_stage: Mapping[str, History] = field(default_factory=dict)
 
 
@@ -73,7 +75,7 @@ def train(
         recipe: Everything else.
         engine: One process on the CPU when ``None``.
         command: The command line that started this, for the record.
-        watch: Name of a stage -> who looks on at it.
+        watch: A stage -> who looks on at it.
         checkpoint_seconds: Least time between checkpoints inside an epoch.
         feature_cache: The folder where features of an encoder that keeps still are kept, for the
             strategy ``frozen`` and the second stage; without it they are computed in every epoch.
@@ -108,6 +110,8 @@ def train(
         checkpoint_seconds,
         feature_cache,
     )
+    if recipe.head_first is not None:
+        stages.heads_first(recipe.head_first)
     history = stages.together()
     second: dict[str, History] = {}
     if recipe.second_stage:
@@ -179,7 +183,7 @@ def _finish(
             ) from error
         for kept in out.glob(f"checkpoint*{SUFFIX}"):
             kept.unlink()
-    return Run(out, adapter, history, figures, second)
+    return Run(out, adapter, history, figures, stages.head_first, second)
 
 
 def is_unfinished(out: Path) -> bool:

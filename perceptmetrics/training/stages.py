@@ -1,4 +1,4 @@
-"""The two stages of section 3.2: all together, then each head alone on a still encoder."""
+"""The stages of a run: all together, and before or after it each head on a still encoder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from perceptmetrics.training.figures import figure, set_rating_scale
 from perceptmetrics.training.inputs import CutInputs, FeatureInputs, Inputs
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.source import Source
-from perceptmetrics.training.trainer import Epoch, WatchOf, fit
+from perceptmetrics.training.trainer import Epoch, Optimisation, Stage, WatchOf, fit
 from perceptmetrics.views import View
 from perceptmetrics.weights.base import LoadedBase
 from perceptmetrics.weights.digest import sha256_of_tensors
@@ -81,6 +81,7 @@ class Stages:
         model: What is trained.
         trained: How many parameters train in stage one.
         on_features: Names of the datasets whose head was trained on kept features.
+        head_first: Dataset -> the history of its head before stage one.
     """
 
     sources: Sequence[Source]
@@ -96,6 +97,7 @@ class Stages:
     model: PerceptualModel = field(init=False)
     trained: int = field(init=False)
     on_features: set[str] = field(init=False, default_factory=set)
+    head_first: dict[str, History] = field(init=False, default_factory=dict)
     _targets: dict[str, Tensor] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +122,23 @@ class Stages:
             self._targets[source.name] = targets
         self.model.to(self.engine.device)
 
+    def heads_first(self, how: Optimisation) -> None:
+        """Before stage one: each head on the pretrained encoder, and what scoring sees.
+
+        A head of random numbers sends random gradients into the encoder for many steps; one that
+        was trained sends useful ones from the first (Kumar et al., ICLR 2022).
+        """
+        encoder = self.model.encoder
+        adapts = {name for name, tensor in encoder.named_parameters() if tensor.requires_grad}
+        for source in self.sources:
+            views = views_of(source, self.recipe)
+            if views.eval.count == 1:
+                views = replace(views, train=views.eval)
+            stage = Stage(f"first.{source.name}", source.name, how)
+            self.head_first[source.name] = self._head_alone(source, stage, views)
+        for name, tensor in encoder.named_parameters():
+            tensor.requires_grad_(name in adapts)
+
     def together(self) -> History:
         """Stage one: encoder and heads, on the mean of the datasets' losses.
 
@@ -127,10 +146,13 @@ class Stages:
         features.
         """
         still = self.recipe.strategy == "frozen"
-        inputs = self._features(self.sources, "") if still else None
+        views = [views_of(source, self.recipe) for source in self.sources]
+        stage = Stage("", self.sources[0].name, self.recipe.optimisation)
+        kept = self._features(self.sources, views, stage) if still else None
+        inputs = kept or self._cuts(self.sources, views)
         history, best = fit(
             self.model,
-            **self._fit_arguments(inputs or self._cuts(self.sources), self.sources, ""),
+            **self._fit_arguments(inputs, self.sources, stage),
             state=self.model.adapted_state,
             load=self.model.load_adapted_state,
         )
@@ -142,15 +164,19 @@ class Stages:
 
         The head of stage one is kept where no epoch is better on the validation part.
         """
+        stage = Stage(source.name, source.name, self.recipe.optimisation)
+        return self._head_alone(source, stage, views_of(source, self.recipe))
+
+    def _head_alone(self, source: Source, stage: Stage, views: Views) -> History:
         self.model.eval()
         self.model.encoder.requires_grad_(False)
         head = self.model.head(source.name)
         first = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-        inputs = self._features([source], source.name) or self._cuts([source])
+        inputs = self._features([source], [views], stage) or self._cuts([source], [views])
         before = self._score(inputs, source)
         history, best = fit(
             head,
-            **self._fit_arguments(inputs, [source], source.name),
+            **self._fit_arguments(inputs, [source], stage),
             state=head.state_dict,
             load=head.load_state_dict,
         )
@@ -159,7 +185,7 @@ class Stages:
         return tuple(history)
 
     def _fit_arguments(
-        self, inputs: Inputs, sources: Sequence[Source], stage: str
+        self, inputs: Inputs, sources: Sequence[Source], stage: Stage
     ) -> dict[str, Any]:
         return {
             "forward": inputs.forward,
@@ -167,13 +193,13 @@ class Stages:
             "batches": inputs.batches,
             "steps": inputs.steps,
             "validate": lambda: float(np.mean([self._score(inputs, s) for s in sources])),
-            "how": self.recipe.optimisation,
+            "how": stage.how,
             "seed": self.recipe.seed,
             "engine": self.engine,
             "checkpoints": Checkpoints(
                 self.out,
-                f"{self.fingerprint} {stage}",
-                name=f"checkpoint.{stage}" if stage else "checkpoint",
+                f"{self.fingerprint} {stage.name}",
+                name=f"checkpoint.{stage.name}" if stage.name else "checkpoint",
                 seconds=self.checkpoint_seconds,
                 writes=self.engine.is_main,
             ),
@@ -184,8 +210,7 @@ class Stages:
         task = source.task
         return figure(task, task.selects_by, inputs.predict(source), source.validation)
 
-    def _cuts(self, sources: Sequence[Source]) -> CutInputs:
-        views = [views_of(source, self.recipe) for source in sources]
+    def _cuts(self, sources: Sequence[Source], views: Sequence[Views]) -> CutInputs:
         return CutInputs(
             self.model,
             sources,
@@ -198,9 +223,10 @@ class Stages:
             engine=self.engine,
         )
 
-    def _features(self, sources: Sequence[Source], stage: str) -> FeatureInputs | None:
+    def _features(
+        self, sources: Sequence[Source], views: Sequence[Views], stage: Stage
+    ) -> FeatureInputs | None:
         """Kept features, if every training view is fixed and there is a cache."""
-        views = [views_of(source, self.recipe) for source in sources]
         folder = self.feature_cache
         if folder is None or any(view.train.draws for view in views):
             return None

@@ -88,13 +88,26 @@ class Watch:
     features: Callable[[Iterator[Path], int], Iterator[Path]] = lambda images, count: images
 
 
-WatchOf = Callable[[str], Watch]
-"""Name of a stage (empty for all together, else the dataset whose head trains alone) -> who
-looks on.
-"""
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run that trains by itself.
+
+    Attributes:
+        name: Of its files; empty where all trains together.
+        dataset: Whose figure is shown.
+        how: Its optimisation.
+    """
+
+    name: str
+    dataset: str
+    how: Optimisation
 
 
-def nobody_watches(stage: str) -> Watch:
+WatchOf = Callable[[Stage], Watch]
+"""A stage -> who looks on."""
+
+
+def nobody_watches(stage: Stage) -> Watch:
     """Nobody looks on."""
     return Watch()
 
