@@ -34,7 +34,7 @@ RESULT = HERE / "results" / "choice.json"
 
 def arms() -> dict[str, Recipe]:
     """Name -> recipe."""
-    shipped = RUNS_WANTED["oasis"].recipe
+    shipped = replace(RUNS_WANTED["oasis"].recipe, head_first=None)
     lora = replace(
         shipped,
         train_view=RandomCrops(crops=1, size=160, resize_to=160, flip_x=True),

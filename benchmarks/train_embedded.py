@@ -45,7 +45,7 @@ from perceptmetrics.metric import mean_over_cuts
 from perceptmetrics.model import build_model
 from perceptmetrics.statistics import bootstrap_ci, srcc
 from perceptmetrics.tasks import TASKS, Task
-from perceptmetrics.training.recipe import Recipe
+from perceptmetrics.training.recipe import HEAD_FIRST, Recipe
 from perceptmetrics.training.run import train
 from perceptmetrics.training.source import Source, source_of
 from perceptmetrics.training.step import Batch
@@ -53,6 +53,7 @@ from perceptmetrics.training.trainer import Epoch, Optimisation, Watch
 from perceptmetrics.views import CentreCrop, GridCrops, RandomCrops, View
 from perceptmetrics.weights.adapter import Adapter, load_adapter
 from perceptmetrics.weights.base import load_base
+from perceptmetrics.weights.cache import cache_folder
 from perceptmetrics.weights.digest import sha256_of_file
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -81,8 +82,9 @@ RUNS_WANTED = {
         OASIS,
         SHARED / "oasis" / "oasis.csv",
         Recipe(
-            optimisation=Optimisation(epochs=6, learning_rate=5e-4, schedule="one-cycle"),
+            optimisation=Optimisation(epochs=5, learning_rate=5e-4, schedule="one-cycle"),
             batch_size=16,
+            head_first=HEAD_FIRST,
             train_view=RandomCrops(crops=1, resize_to=224, flip_x=True),
             half=True,
         ),
@@ -191,6 +193,7 @@ def train_command(name: str, out: Path | None) -> None:
             recipe=wanted.recipe,
             command=f"python benchmarks/train_embedded.py train {name}",
             watch=lambda stage: Watch(report, progress=progress),
+            feature_cache=cache_folder() / "features",
         )
     click.echo(f"{name} {dict(run.figures['default'])} {(time.monotonic() - started) / 60:.1f} min")
 
