@@ -15,7 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PAGES = tuple(Path(__file__).parent.parent / page for page in ("README.md", "docs/crops.md"))
+PAGES = tuple(
+    Path(__file__).parent.parent / page
+    for page in ("README.md", "docs/crops.md", "docs/training.md")
+)
 NAMES = ("memorability", "affect", "aesthetics", "iqa")
 
 
@@ -80,9 +83,24 @@ def crops_table() -> str:
     return "\n".join(lines)
 
 
+def choice_table() -> str:
+    """What strategy and learning rate give on OASIS, from ``results/choice.json``."""
+    measured = json.loads((RESULTS / "choice.json").read_text())["SRCC"]
+    columns = list(next(iter(measured.values())))
+    lines = ["| arm | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for arm, figures in measured.items():
+        lines.append(f"| {arm} | " + " | ".join(f"{figures[c]:.3f}" for c in columns) + " |")
+    return "\n".join(lines)
+
+
 def with_tables(text: str) -> str:
     """A page's text with its tables as they were measured."""
-    tables = {"embedded": embedded_table, "samples": samples_table, "crops": crops_table}
+    tables = {
+        "embedded": embedded_table,
+        "samples": samples_table,
+        "crops": crops_table,
+        "choice": choice_table,
+    }
     for marker, make in tables.items():
         if f"<!-- {marker}:begin -->" not in text:
             continue
