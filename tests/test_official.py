@@ -39,7 +39,8 @@ from torchvision import transforms  # noqa: E402
 from perceptmetrics.metric import Metric  # noqa: E402
 from perceptmetrics.model import build_model  # noqa: E402
 from perceptmetrics.weights.adapter import Adapter, load_adapter  # noqa: E402
-from perceptmetrics.weights.base import keep_base, list_cached  # noqa: E402
+from perceptmetrics.weights.base import keep_base  # noqa: E402
+from perceptmetrics.weights.cached import list_cached  # noqa: E402
 from perceptmetrics.weights.files import load_pickle_state, save_tensors  # noqa: E402
 from perceptmetrics.weights.official import convert_official, load_base_by_hash  # noqa: E402
 from perceptmetrics.weights.official_file import read_official  # noqa: E402

@@ -29,7 +29,7 @@ from perceptmetrics.metrics import METRICS, MetricSpec, OfficialCheckpoint
 from perceptmetrics.views import CentreCrop, RandomCrops, StretchedCrops, View
 from perceptmetrics.weights import cache
 from perceptmetrics.weights.adapter import load_adapter, read_card
-from perceptmetrics.weights.base import list_cached
+from perceptmetrics.weights.cached import list_cached
 
 pytest.importorskip("huggingface_hub")
 

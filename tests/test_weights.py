@@ -33,14 +33,8 @@ from perceptmetrics.errors import (
     WeightsMissingError,
 )
 from perceptmetrics.weights import cache
-from perceptmetrics.weights.base import (
-    fetch_base,
-    keep_base,
-    list_cached,
-    list_damaged,
-    load_base,
-    verify_base,
-)
+from perceptmetrics.weights.base import fetch_base, keep_base, load_base, verify_base
+from perceptmetrics.weights.cached import list_cached, list_damaged
 from perceptmetrics.weights.digest import sha256_of_tensors
 from perceptmetrics.weights.files import (
     load_pickle_state,

@@ -22,6 +22,7 @@ COMMAND_LINE = "perceptmetrics.command_line"
 
 COMMANDS = {
     "score": "perceptmetrics.cli.score:score",
+    "explain": "perceptmetrics.cli.explain:explain",
     "list": "perceptmetrics.cli.listing:list_names",
     "info": "perceptmetrics.cli.info:info",
     "train": "perceptmetrics.cli.train:train",

@@ -17,7 +17,7 @@ from perceptmetrics.errors import OptionError, PerceptError, UnknownNameError, W
 if TYPE_CHECKING:
     from perceptmetrics.backbones import Backbone
     from perceptmetrics.metrics import MetricSpec
-    from perceptmetrics.weights.base import CachedBase
+    from perceptmetrics.weights.cached import CachedBase
     from perceptmetrics.weights.source import BaseWeights
 
 
@@ -35,8 +35,8 @@ def weights() -> None:
 def list_weights(as_json: bool) -> None:
     """List base weights and adapters, and which of them are here."""
     from perceptmetrics.metrics import METRICS
-    from perceptmetrics.weights.base import list_cached, list_damaged
     from perceptmetrics.weights.cache import base_folder
+    from perceptmetrics.weights.cached import list_cached, list_damaged
 
     cached = {entry.name: entry.size for entry in list_cached()}
     damaged = list_damaged()
@@ -226,7 +226,7 @@ def _find(name: str) -> tuple[Backbone, BaseWeights]:
 def _checks() -> Iterator[tuple[str, Callable[[], object]]]:
     """What is here, each with what verifies it."""
     from perceptmetrics.metrics import METRICS, EmbeddedAdapter
-    from perceptmetrics.weights.base import list_cached, list_damaged
+    from perceptmetrics.weights.cached import list_cached, list_damaged
 
     registered = {f"{b.name}.{entry.tag}": (b, entry) for b, entry in _registered()}
     for cached in list_cached():

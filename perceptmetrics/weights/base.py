@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perceptmetrics.errors import WeightsError, WeightsMismatchError, WeightsMissingError
 from perceptmetrics.weights import cache
+from perceptmetrics.weights.cached import FORMAT, CachedBase
 from perceptmetrics.weights.digest import sha256_of_tensors
 from perceptmetrics.weights.files import (
     load_pickle_state,
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     WeightMap = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
-
-# Marks files of ours, whose names are canonical and whose metadata can be believed.
-_FORMAT = "perceptmetrics-base-1"
 
 
 @dataclass(frozen=True)
@@ -44,27 +42,6 @@ class LoadedBase:
     tensors: dict[str, Tensor]
     sha256: str
     origin: str
-
-
-@dataclass(frozen=True)
-class CachedBase:
-    """One file of base weights in the cache.
-
-    Attributes:
-        name: Full name, such as ``"clip-b16.openai"``.
-        path: The file.
-        sha256: Content hash recorded when it was written.
-        size: Bytes on disk.
-
-    Example:
-        >>> CachedBase("clip-b16.openai", Path("a"), "ab" * 32, 7).size
-        7
-    """
-
-    name: str
-    path: Path
-    sha256: str
-    size: int
 
 
 def load_base(
@@ -137,7 +114,7 @@ def load_base_file(path: Path, weight_map: WeightMap | None = None) -> LoadedBas
         perceptmetrics.errors.WeightsMissingError: nowhere.safetensors: no such file
     """
     if path.suffix == ".safetensors":
-        tensors, ours = load_tensors(path), read_metadata(path).get("format") == _FORMAT
+        tensors, ours = load_tensors(path), read_metadata(path).get("format") == FORMAT
     else:
         tensors, ours = load_pickle_state(path), False
     if weight_map is not None and not ours:
@@ -223,7 +200,7 @@ def keep_base(
     cached = cache.base_path(backbone_name, tag)
     metadata = {
         **facts,
-        "format": _FORMAT,
+        "format": FORMAT,
         "name": f"{backbone_name}.{tag}",
         "sha256": sha256_of_tensors(tensors),
     }
@@ -261,45 +238,6 @@ def verify_base(backbone_name: str, weights: BaseWeights) -> CachedBase:
             f"it, then run 'perceptmetrics weights fetch {backbone_name}.{weights.tag}'"
         )
     return CachedBase(f"{backbone_name}.{weights.tag}", cached, found, cached.stat().st_size)
-
-
-def list_cached() -> list[CachedBase]:
-    """List the base weights in the cache, by name.
-
-    Returns:
-        One entry a file; files that are not ours are left out, those that cannot be read are in
-        :func:`list_damaged`.
-
-    Example:
-        >>> all(base.size > 0 for base in list_cached())
-        True
-    """
-    return [entry for _, entry in _entries() if isinstance(entry, CachedBase)]
-
-
-def list_damaged() -> dict[str, WeightsError]:
-    """List the files among the cached base weights that cannot be read, such as one cut short.
-
-    Returns:
-        What is wrong with each, by name.
-
-    Example:
-        >>> all("safetensors" in str(error) for error in list_damaged().values())
-        True
-    """
-    return {name: entry for name, entry in _entries() if isinstance(entry, WeightsError)}
-
-
-def _entries() -> Iterator[tuple[str, CachedBase | WeightsError]]:
-    for path in sorted(cache.base_folder().glob("[!.]*.safetensors")):
-        name = path.name.removesuffix(".safetensors")
-        try:
-            metadata = read_metadata(path)
-        except WeightsError as error:
-            yield name, error
-            continue
-        if metadata.get("format") == _FORMAT and "sha256" in metadata:
-            yield name, CachedBase(name, path, metadata["sha256"], path.stat().st_size)
 
 
 def _from_source(source: WheelSource | OpenClipSource | TimmSource) -> dict[str, Tensor]:

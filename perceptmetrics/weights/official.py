@@ -19,7 +19,8 @@ from perceptmetrics.errors import OptionError, WeightsMismatchError, WeightsMiss
 from perceptmetrics.views import View
 from perceptmetrics.weights import cache
 from perceptmetrics.weights.adapter import Adapter, AdapterConfig, load_adapter
-from perceptmetrics.weights.base import CachedBase, LoadedBase, keep_base, list_cached
+from perceptmetrics.weights.base import LoadedBase, keep_base
+from perceptmetrics.weights.cached import CachedBase, list_cached
 from perceptmetrics.weights.digest import sha256_of_file, sha256_of_tensors
 from perceptmetrics.weights.files import load_tensors
 from perceptmetrics.weights.official_file import HEAD, LORA, ClipTower, read_official
