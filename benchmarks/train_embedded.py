@@ -12,8 +12,9 @@ also chooses what each metric sees of an image, by SRCC on the run's validation 
 OASIS ratings are trained in one head, because each helps the others, and are then taken apart:
 valence and arousal are ``affect``, beauty is ``aesthetics``.
 
-``memorability`` was trained by this script as it was at about commit 26a641f. Since then the trainer
-draws dropout in another way, so that a killed run can go on: the same command gives other bits now.
+``memorability`` was trained by this script as it was at about commit 26a641f. Since then the
+trainer draws dropout in another way, so that a killed run can go on: the same command gives other
+bits now.
 """
 
 from __future__ import annotations
