@@ -82,7 +82,7 @@ RUNS_WANTED = {
         OASIS,
         SHARED / "oasis" / "oasis.csv",
         Recipe(
-            optimisation=Optimisation(epochs=5, learning_rate=5e-4, schedule="one-cycle"),
+            optimisation=Optimisation(epochs=4, learning_rate=5e-4, schedule="one-cycle"),
             batch_size=16,
             head_first=HEAD_FIRST,
             train_view=RandomCrops(crops=1, resize_to=224, flip_x=True),
