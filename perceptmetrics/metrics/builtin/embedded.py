@@ -23,4 +23,4 @@ AFFECT = _embedded("affect", "ef33085ad9faf15cec2f33f5d186f72d3ac36eb88d96b383f3
 AESTHETICS = _embedded(
     "aesthetics", "b67ff55a8cd2911320b90829de615a5b19513b4a3c1db74b331317a717f30a69"
 )
-IQA = _embedded("iqa", "ded9ab83ae957c689ea37291edf68d80d2c566a627f16be0f30f3eefc7fa4f28")
+IQA = _embedded("iqa", "ce27cfa5c458b80225f255650d7ed3ec0248d18e62b3507369c64e9f3d564adf")
