@@ -16,9 +16,10 @@ import pytest
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
+    ("bench",),
     ("training",),
     ("evaluation",),
-    ("scoring",),
+    ("explanation", "scoring"),
     ("create",),
     ("locate",),
     ("metric",),

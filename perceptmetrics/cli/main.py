@@ -27,6 +27,7 @@ COMMANDS = {
     "info": "perceptmetrics.cli.info:info",
     "train": "perceptmetrics.cli.train:train",
     "sweep": "perceptmetrics.cli.sweep:sweep",
+    "bench": "perceptmetrics.cli.bench:bench",
     "evaluate": "perceptmetrics.cli.evaluate:evaluate",
     "data": "perceptmetrics.cli.data:data",
     "weights": "perceptmetrics.cli.weights:weights",

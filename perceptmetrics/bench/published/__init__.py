@@ -1,0 +1,1 @@
+"""One file a table, as the paper prints it, found by :data:`perceptmetrics.bench.TABLES`."""

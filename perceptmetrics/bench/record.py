@@ -1,0 +1,140 @@
+"""A bench's result as JSON, written whole or not at all, and read again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from perceptmetrics.bench.monotony import CheckResult, Ordering, Speed
+from perceptmetrics.bench.result import (
+    BenchResult,
+    CellResult,
+    Difference,
+    Missing,
+    TableResult,
+    TrainingResult,
+)
+from perceptmetrics.errors import DataError, RunFolderError
+from perceptmetrics.evaluation.figures import Figure
+
+FORMAT = "perceptmetrics bench 1"
+RESULT_FILE = "bench.json"
+
+
+def to_json(result: BenchResult) -> str:
+    """All of it as JSON; a number that does not exist is null.
+
+    Example:
+        >>> result = BenchResult("perceptmetrics bench", "2025-01-01T00:00:00+00:00", {})
+        >>> json.loads(to_json(result))["format"]
+        'perceptmetrics bench 1'
+    """
+    plain = {"format": FORMAT, **_without_nan(asdict(result))}
+    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, Mapping):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_without_nan(one) for one in value]
+    return value
+
+
+def read_result(file: Path) -> BenchResult:
+    """A result as it was written.
+
+    Raises:
+        DataError: There is no such file, or it is no result of a bench.
+
+    Example:
+        >>> read_result(Path("no/bench.json"))
+        Traceback (most recent call last):
+        ...
+        perceptmetrics.errors.DataError: no/bench.json cannot be read: ...
+    """
+    try:
+        plain = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}; expected a {RESULT_FILE}") from error
+    try:
+        if plain.pop("format") != FORMAT:
+            raise DataError(f"{file} is no result of this version's bench; run it again")
+        check = plain.pop("check")
+        return BenchResult(
+            tables=tuple(_table(one) for one in plain.pop("tables")),
+            trainings=tuple(TrainingResult(**one) for one in plain.pop("trainings")),
+            missing=tuple(Missing(**one) for one in plain.pop("missing")),
+            check=None if check is None else _check(check),
+            **plain,
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"{file} is no result of a bench ({error!r}); run it again") from error
+
+
+def _table(plain: dict[str, Any]) -> TableResult:
+    cells = tuple(_cell(one) for one in plain.pop("cells"))
+    columns, rows = tuple(plain.pop("columns")), tuple(plain.pop("rows"))
+    return TableResult(columns=columns, rows=rows, cells=cells, **plain)
+
+
+def _cell(plain: dict[str, Any]) -> CellResult:
+    ours, off = plain.pop("ours"), plain.pop("difference")
+    departures = tuple(plain.pop("departures"))
+    folds = tuple(_numbers(plain.pop("by_fold")))
+    return CellResult(
+        ours=None if ours is None else figure_from(ours),
+        by_fold=folds,
+        difference=None if off is None else Difference(*_numbers(off.values())),
+        departures=departures,
+        **plain,
+    )
+
+
+def figure_from(plain: Mapping[str, Any]) -> Figure:
+    """A figure of a JSON record, in which a number that does not exist is null."""
+    values: dict[str, Any] = {k: math.nan if v is None else v for k, v in plain.items()}
+    return Figure(**values)
+
+
+def _numbers(values: Any) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
+def _check(plain: dict[str, Any]) -> CheckResult:
+    return CheckResult(
+        photographs=tuple(plain["photographs"]),
+        distortions=tuple(plain["distortions"]),
+        orderings=tuple(_ordering(one) for one in plain["orderings"]),
+        speeds=tuple(Speed(**one) for one in plain["speeds"]),
+        failures=tuple((name, reason) for name, reason in plain["failures"]),
+        note=plain["note"],
+    )
+
+
+def _ordering(plain: dict[str, Any]) -> Ordering:
+    srcc = math.nan if plain["srcc"] is None else plain["srcc"]
+    return Ordering(**{**plain, "scores": tuple(plain["scores"]), "srcc": srcc})
+
+
+def write_text(file: Path, text: str) -> None:
+    """Writes a file whole or not at all.
+
+    Raises:
+        RunFolderError: It cannot be written.
+    """
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        raise RunFolderError(
+            f"{file} cannot be written ({error.strerror or error}); make room or mend its rights, "
+            "and the same command goes on"
+        ) from error

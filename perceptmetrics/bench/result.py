@@ -1,0 +1,190 @@
+"""What a bench gave, as plain values to draw and to print; ``record.py`` keeps them as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from perceptmetrics.bench.monotony import CheckResult
+from perceptmetrics.evaluation.figures import Figure
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ours minus the published figure.
+
+    Attributes:
+        value: Positive where ours is the larger number, better or not.
+        low, high: Its interval: that of ours, widened by the rounding of the printed figure;
+            ``nan`` where ours has none.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def difference(ours: Figure, published: float, rounding: float) -> Difference:
+    """Ours minus a printed figure.
+
+    The paper gives no interval of its own, so this one knows our side only.
+
+    Args:
+        ours: With its interval.
+        published: As printed.
+        rounding: By how much it may be off as printed.
+
+    Example:
+        >>> ours = Figure("quality", "SRCC", 0.940, 0.930, 0.945, 2015)
+        >>> found = difference(ours, 0.945, 0.0005)
+        >>> round(found.value, 4), round(found.low, 4), round(found.high, 4)
+        (-0.005, -0.0155, 0.0005)
+    """
+    return Difference(
+        ours.value - published,
+        ours.low - published - rounding,
+        ours.high - published + rounding,
+    )
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One figure of a table: the printed one, and ours beside it.
+
+    Attributes:
+        row, column: Names.
+        ours_is_asked: Whether the row is the paper's method, and not a rival's.
+        published: As printed; ``-`` where there is none.
+        published_in: The table that prints it; another one for the table of one's own.
+        higher_is_better: Of the measure.
+        dataset: On which it is judged.
+        training: :attr:`TrainingResult.name`; empty for rivals.
+        ours: Over the folds that are done, with its interval.
+        by_fold: The same of each fold.
+        difference: ``None`` where either is missing, or the images are not the same ones.
+        departures: In what ours is not made as the printed one.
+        reason: Why there is none of ours.
+    """
+
+    row: str
+    column: str
+    ours_is_asked: bool
+    published: str
+    published_in: str
+    higher_is_better: bool
+    dataset: str
+    training: str = ""
+    ours: Figure | None = None
+    by_fold: tuple[float, ...] = ()
+    difference: Difference | None = None
+    departures: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TableResult:
+    """A table with ours in it.
+
+    Attributes:
+        name: ``A.8``; ``own`` for the table of one's own.
+        title, section, note: Of the table.
+        columns, rows: Names, in the order of print.
+        cells: Row by row, all of them.
+    """
+
+    name: str
+    title: str
+    section: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    cells: tuple[CellResult, ...]
+
+    def row(self, name: str) -> tuple[CellResult, ...]:
+        """The cells of one row."""
+        return tuple(cell for cell in self.cells if cell.row == name)
+
+    def best_rival(self, column: str) -> CellResult | None:
+        """The best published figure of another method in a column, if there is one."""
+        rivals = [
+            cell
+            for cell in self.cells
+            if cell.column == column and not cell.ours_is_asked and _number(cell.published)
+        ]
+        if not rivals:
+            return None
+        sign = 1 if rivals[0].higher_is_better else -1
+        return max(rivals, key=lambda cell: sign * float(cell.published))
+
+
+def _number(printed: str) -> bool:
+    try:
+        float(printed)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """One training, as far as it went.
+
+    Attributes:
+        name: Setup and datasets, in words.
+        folder: Of its sweep: runs, ``sweep.md``.
+        command: The sweep that makes it again.
+        folds: How many are judged.
+        folds_asked: How many were to be.
+        protocol_folds: How many the protocol has.
+        seconds: Of wall time in this call.
+        error: Why it is not whole; empty if it is.
+        left_by_budget: Whether the budget ended it.
+    """
+
+    name: str
+    folder: str
+    command: str
+    folds: int
+    folds_asked: int
+    protocol_folds: int
+    seconds: float = 0.0
+    error: str = ""
+    left_by_budget: bool = False
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that was asked for and is not to be had.
+
+    Attributes:
+        kind: ``dataset``, ``table``.
+        name: Of it.
+        reason: Why, and where to get it.
+    """
+
+    kind: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """All that a call of ``bench`` gave.
+
+    Attributes:
+        command: What was typed.
+        finished: When, in UTC, ISO 8601.
+        machine: What it ran on, by name: platform, device, versions.
+        tables: With ours in them.
+        trainings: Each once.
+        missing: What could not be had.
+        check: The built-in check, where it was run.
+    """
+
+    command: str
+    finished: str
+    machine: Mapping[str, str]
+    tables: tuple[TableResult, ...] = ()
+    trainings: tuple[TrainingResult, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    check: CheckResult | None = None
