@@ -17,10 +17,10 @@ def _embedded(name: str, sha256: str) -> MetricSpec:
 
 
 MEMORABILITY = _embedded(
-    "memorability", "b63b11d1e38968638848b6ff8fde39410db368a86d4fbdada3b5900d245a098d"
+    "memorability", "338ace178908af1c4a49de23759335755e11f4e060796b23abc6b4911a11487a"
 )
-AFFECT = _embedded("affect", "ef33085ad9faf15cec2f33f5d186f72d3ac36eb88d96b383f3f8a2623175b607")
+AFFECT = _embedded("affect", "941eb1ea6ce422d5924048e9f93abbdd422af9896bef5c1f8023e4d556a01e70")
 AESTHETICS = _embedded(
-    "aesthetics", "b67ff55a8cd2911320b90829de615a5b19513b4a3c1db74b331317a717f30a69"
+    "aesthetics", "d78cc04abab738b114afa3a12a8f3593f9ffa83dff21023cd67615a7e3aded23"
 )
 IQA = _embedded("iqa", "ce27cfa5c458b80225f255650d7ed3ec0248d18e62b3507369c64e9f3d564adf")
