@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         WeightsMismatchError,
         WeightsMissingError,
     )
+    from perceptmetrics.explanation.explain import Explanation, explain
     from perceptmetrics.metric import Metric
     from perceptmetrics.metrics import MetricSpec
     from perceptmetrics.tasks import Task
@@ -54,6 +55,7 @@ _HOMES = {
         "WeightsMismatchError",
         "WeightsMissingError",
     ),
+    "explanation.explain": ("Explanation", "explain"),
     "metric": ("Metric",),
     "metrics": ("MetricSpec",),
     "tasks": ("Task",),
@@ -64,6 +66,7 @@ __all__ = [
     "Backbone",
     "DataError",
     "DuplicateNameError",
+    "Explanation",
     "ImageError",
     "Metric",
     "MetricCard",
@@ -79,6 +82,7 @@ __all__ = [
     "WeightsMissingError",
     "__version__",
     "create_metric",
+    "explain",
     "list_backbones",
     "list_metrics",
     "list_tasks",

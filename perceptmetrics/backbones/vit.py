@@ -30,10 +30,18 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, queries: int | None = None) -> Tensor:
         """(N, L, D) -> (N, queries or L, D); only the first ``queries`` rows ask."""
+        query, key, value = self.split(x)
+        return self.join(F.scaled_dot_product_attention(query[:, :, :queries], key, value))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, L, D) -> queries, keys and values, each (N, heads, L, D / heads)."""
         batch, length, width = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(query[:, :, :queries], key, value)
+        return query, key, value
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """What each head says, (N, heads, L, D / heads), through one matrix -> (N, L, D)."""
         return self.proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -86,7 +94,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
         """(N, L, D) -> (N, rows or L, D); later rows are not computed."""
-        x = x[:, :rows] + self.ls1(self.attn(self.norm1(x), rows))
+        return self.add_mlp(x[:, :rows] + self.ls1(self.attn(self.norm1(x), rows)))
+
+    def add_mlp(self, x: Tensor) -> Tensor:
+        """The second half of the block: (N, L, D) -> (N, L, D)."""
         return x + self.ls2(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
 
 
@@ -108,12 +119,19 @@ class AttentionPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, L, D) -> (N, D)."""
+        return self.join(F.scaled_dot_product_attention(*self.split(x)))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, L, D) -> the query (N, heads, 1, D / heads), keys and values (N, heads, L, ...)."""
         batch, length, width = x.shape
         shape = (batch, -1, self.heads, width // self.heads)
         query = self.q(self.latent.expand(batch, -1, -1)).view(shape).transpose(1, 2)
         key, value = self.kv(x).view(batch, length, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        pooled = self.proj(mixed)
+        return query, key, value
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """What each head says, (N, heads, 1, D / heads) -> (N, D)."""
+        pooled = self.proj(mixed.transpose(1, 2).flatten(2))
         return (pooled + self.mlp(self.norm(pooled)))[:, 0]  # type: ignore[no-any-return]
 
 
@@ -221,7 +239,11 @@ class VisionTransformer(nn.Module):
             for block in self.blocks[:-1]:
                 x = self._run(block, x)
             pooled = self.norm(self.blocks[-1](x, rows=1)[:, 0])
-        return self.projection(pooled) if self.spec.projection else pooled  # type: ignore[no-any-return]
+        return self.project(pooled)
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """The pooled token, through CLIP's projection where there is one: (N, D) -> (N, E)."""
+        return self.projection(pooled) if self.spec.projection else pooled
 
     def _run(self, block: nn.Module, x: Tensor) -> Tensor:
         if self.recompute and self.training and torch.is_grad_enabled():
