@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,6 @@ from perceptmetrics.explanation.attention import (
 )
 from perceptmetrics.explanation.placement import Placement, placement_of
 from perceptmetrics.views import CentreCrop, Cut, GridCrops, Plan, RandomCrops, View
-from tests import tiny
 
 CLASS_TOKEN = replace(tiny.BACKBONE, depth=3, heads=4)
 REGISTERS = replace(CLASS_TOKEN, registers=3, class_position=False, layer_scale=True)

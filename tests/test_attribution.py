@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,7 +37,6 @@ from perceptmetrics.explanation.faithfulness import (
     random_heat,
 )
 from perceptmetrics.explanation.rollout import attention_rollout
-from tests import tiny
 
 needs_captum = pytest.mark.skipif(
     find_spec("captum") is None, reason="captum is not installed (extra explain)"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tiny
 from PIL import Image
 
 import perceptmetrics as pm
@@ -23,7 +24,6 @@ from perceptmetrics.explanation.pretrained import pretrained_encoder
 from perceptmetrics.metric import Metric
 from perceptmetrics.views import GridCrops
 from perceptmetrics.weights.digest import sha256_of_tensors
-from tests import tiny
 
 
 def pretrained() -> VisionTransformer:

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny
+import tiny_plugin
 from PIL import Image
 
 from perceptmetrics.cli.main import main
-from tests import tiny, tiny_plugin
 
 
 class Lab:

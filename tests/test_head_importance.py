@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,7 +37,6 @@ from perceptmetrics.metric import Metric
 from perceptmetrics.model import build_model
 from perceptmetrics.views import GridCrops
 from perceptmetrics.weights.adapter import AdapterConfig
-from tests import tiny
 
 # What makes each family itself, at a size at which a test takes milliseconds.
 FAMILIES = {
@@ -434,7 +434,7 @@ def test_a_layer_that_is_not_there_is_refused(layers: list[int]) -> None:
 def test_the_top_head_of_a_real_adapter_beats_a_random_one(
     name: str, sample_photos: tuple[Path, Path], clip_base: Path
 ) -> None:
-    """With 95 % confidence, on parts of two photographs; other parts choose the head.
+    """With 95 % confidence, on parts of two photographs; the other half of them chooses the head.
 
     The random head is any of layers 5, 8 and 11. That is harder than any of all layers, for early
     ones do less, and takes a third of the time.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image, ImageFilter
 
 import perceptmetrics as pm
@@ -14,7 +15,6 @@ from perceptmetrics.errors import ImageError, OptionError
 from perceptmetrics.explanation.quality_map import QualityMap, quality_map
 from perceptmetrics.metric import Metric
 from perceptmetrics.views import RandomCrops
-from tests import tiny
 
 FITTING = {"window": 32, "stride": 8, "batch_size": 4}
 OWN_PIXELS = RandomCrops(size=32, resize_to=None, crops=2)
