@@ -1,11 +1,13 @@
-"""Strategy and learning rate of the embedded OASIS run, chosen on its own validation part.
+"""Strategies and learning rates on OASIS, measured on the validation part of the embedded run.
 
     python benchmarks/choose_recipe.py     # writes benchmarks/results/choice.json
 
 Every arm is trained on the images of the shipped run and judged on its validation images: LoRA from
 a random head with three learning rates, and a frozen encoder with three. To fit a two-core machine
 the LoRA arms see 160 pixels for three epochs, a quarter of what the shipped run costs: they compare
-learning rates with each other, not LoRA with frozen. A run that was stopped goes on.
+learning rates with each other, not LoRA with frozen. The rate of the head that trains first follows
+from it; that of LoRA at 224 pixels (5e-4) was taken from an earlier run and not compared. A run
+that was stopped goes on.
 """
 
 from __future__ import annotations

@@ -85,7 +85,9 @@ def test_classes_are_explained_by_the_probability_of_the_predicted_one() -> None
 
 def test_several_scores_ask_which() -> None:
     metric = tiny.metric(("valence", "arousal"))
-    with pytest.raises(OptionError, match="by output, one of valence, arousal"):
+    with pytest.raises(
+        OptionError, match=r"--score at the command line\), one of valence, arousal"
+    ):
         pm.explain(metric, photos(1), shift=False)
     with pytest.raises(UnknownNameError, match="did you mean 'arousal'"):
         pm.explain(metric, photos(1), output="arousel", shift=False)
@@ -237,10 +239,11 @@ def test_another_metrics_record_is_refused(folder: list[str], tmp_path: Path) ->
     list(rank_heads(tiny.metric(), folder[:1], record))
     with pytest.raises(OptionError, match="measured with another seed"):
         list(rank_heads(tiny.metric(seed=1), folder[:1], record))
-    record.write_text("image,score\n")
-    with pytest.raises(OptionError, match="is no record of head effects"):
-        list(rank_heads(tiny.metric(), folder[:1], record))
-    assert record.read_text() == "image,score\n"
+    for precious in ("image,score\n", "a line without an end"):
+        record.write_text(precious)
+        with pytest.raises(OptionError, match="is no record of head effects"):
+            list(rank_heads(tiny.metric(), folder[:1], record))
+        assert record.read_text() == precious
 
 
 def test_a_damaged_record_says_where(folder: list[str], tmp_path: Path) -> None:

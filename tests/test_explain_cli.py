@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,18 @@ def test_heads_are_ranked_over_a_folder_and_a_second_run_resumes(
     assert (code, again) == (0, said)
     assert "11 of 12 images were measured by an earlier run" in err
     assert (out / "effects.jsonl").read_bytes() == record
+
+
+def test_pictures_of_an_earlier_call_are_not_explained(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photographs = tmp_path / "photographs"
+    shutil.copytree(lab.images, photographs)
+    out = photographs / "why"
+    for _ in range(2):
+        code, _, _ = run(capsys, lab, photographs, "--heads", "-o", out, "--top", 1)
+        assert code == 0
+        assert json.loads((out / "heads.json").read_text())["images"] == 12
 
 
 def test_one_bad_image_is_named_and_the_rest_is_explained(

@@ -139,7 +139,13 @@ def explain(
         )
     from perceptmetrics.scoring.files import find_images
 
-    found = list(find_images(images))
+    ours = output.resolve()
+    found = [
+        one
+        for one in find_images(images)
+        # Pictures of an earlier call, where the output lies inside of a folder of photographs.
+        if isinstance(one, ImageError) or one in images or ours not in Path(one).resolve().parents
+    ]
     if not any(isinstance(one, str) for one in found):
         raise next(one for one in found if isinstance(one, ImageError))
     _make(output)

@@ -98,7 +98,8 @@ _OPTIMISATION = (
     _option(
         "--head-first",
         is_flag=True,
-        help="First train each head alone on the pretrained encoder: fewer epochs are needed then.",
+        help="First train each head alone on the pretrained encoder, for up to 40 epochs: quick "
+        "where scoring sees one cut, whose features are kept; else it encodes in every epoch.",
     ),
     _option("--second-stage", is_flag=True, help="Then train each head alone, encoder frozen."),
     _option("--seed", type=click.IntRange(min=0), default=0, help="Of LoRA, heads and order."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -238,7 +238,9 @@ class TrainPlan:
             batch_size=self.batch_size,
             replicas=1 if self.no_augmentation else self.replicas,
             augment=not self.no_augmentation,
-            head_first=HEAD_FIRST if self.head_first else None,
+            head_first=replace(HEAD_FIRST, precision=self.precision, rows=self.rows)
+            if self.head_first
+            else None,
             second_stage=self.second_stage,
             recompute=self.recompute,
             seed=self.seed,

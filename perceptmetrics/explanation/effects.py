@@ -146,7 +146,7 @@ def explained_output(metric: Metric, baseline: npt.NDArray[np.floating], output:
         return int(np.argmax(baseline))
     if len(metric.labels) > 1:
         raise OptionError(
-            f"{metric.card.name} gives several scores: say which to explain by output, one of "
-            f"{', '.join(metric.labels)}"
+            f"{metric.card.name} gives several scores: say which to explain (output=, or "
+            f"--score at the command line), one of {', '.join(metric.labels)}"
         )
     return 0

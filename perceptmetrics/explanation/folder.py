@@ -140,6 +140,8 @@ def _read(
     if not lines[1:]:
         if lines:
             _check(lines[0], header, record)
+        elif not json.dumps(header).encode().startswith(text):
+            raise OptionError(f"{record} is no record of head effects; name another place")
         stream.truncate(0)
         return {}
     _check(lines[0], header, record)

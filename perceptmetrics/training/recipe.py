@@ -49,6 +49,11 @@ class Recipe:
     half: bool = False
 
     def __post_init__(self) -> None:
+        if self.head_first is not None and self.strategy == "frozen":
+            raise OptionError(
+                "a head that goes first before an encoder that stays frozen would train twice; "
+                "leave head_first out, or take the strategy lora or full"
+            )
         if self.batch_size < 2:
             raise OptionError(f"batch_size is {self.batch_size}, expected at least 2")
         if self.replicas is not None and self.replicas < 1:

@@ -19,8 +19,8 @@ def _embedded(name: str, sha256: str) -> MetricSpec:
 MEMORABILITY = _embedded(
     "memorability", "338ace178908af1c4a49de23759335755e11f4e060796b23abc6b4911a11487a"
 )
-AFFECT = _embedded("affect", "941eb1ea6ce422d5924048e9f93abbdd422af9896bef5c1f8023e4d556a01e70")
+AFFECT = _embedded("affect", "0b370eda1b4e208a63c61b2b40cd80715ee4140b68192a2756f7fcd9af32c3b3")
 AESTHETICS = _embedded(
-    "aesthetics", "d78cc04abab738b114afa3a12a8f3593f9ffa83dff21023cd67615a7e3aded23"
+    "aesthetics", "d931f12fbddfaa5384eb581dd3bcb7e3a3faee5c4fe0d37f67e0c6199c0764ef"
 )
-IQA = _embedded("iqa", "ce27cfa5c458b80225f255650d7ed3ec0248d18e62b3507369c64e9f3d564adf")
+IQA = _embedded("iqa", "e08cc3a3f0afcd07a37a860f62fb05984cdc370fd47b8d172a6b918b03fa7db1")
