@@ -521,7 +521,8 @@ def test_train_says_how_it_goes_and_how_to_use_the_result(
     arguments = tiny_plugin.train_arguments(lab.base, lab.data, out)
     said = command(*arguments, "--strategy", "frozen", "--head", "mlp", "--seed", 5)
     assert said.code == 0
-    split, first, second = said.err.splitlines()
+    split, few, *_, first, second = said.err.splitlines()
+    assert "3 validation images choose the epoch almost by luck" in few
     assert "9 images to train on, 3 held out to validate on (seed 5)" in split
     assert first.startswith("epoch 1/2  loss ")
     assert "validation SRCC" in second

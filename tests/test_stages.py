@@ -129,6 +129,33 @@ def test_heads_that_train_first_leave_the_encoder_as_it_was_pretrained(
     assert first.history[0].validation > bare.history[0].validation
 
 
+def test_a_head_that_goes_first_is_kept_though_its_random_start_scored_as_well(
+    tmp_path: Path,
+) -> None:
+    """On a few validation images a random head may well order all of them."""
+    level = replace(tiny.TASK, measures={"SRCC": lambda said, rated: 1.0})
+    rated = read_manifest(tiny.rated_folder(tmp_path), tiny.TASK)
+    source = source_of(level, rated, validation_fraction=0.25)
+    still = replace(STILL.optimisation, epochs=1, learning_rate=1e-12)
+
+    def head(out: str, recipe: Recipe) -> torch.Tensor:
+        trained = train(
+            [source],
+            tmp_path / out,
+            backbone=tiny.BACKBONE,
+            base=tiny.base(),
+            base_name="tiny-vit.random",
+            recipe=recipe,
+        )
+        return next(
+            t for n, t in trained.adapter.tensors.items() if n.startswith("head") and t.dim() > 1
+        )
+
+    bare = head("bare", replace(STILL, optimisation=still))
+    first = head("first", replace(STILL, optimisation=still, head_first=STILL.optimisation))
+    assert (bare - first).abs().max() > 1e-4
+
+
 def test_the_encoder_trains_after_the_heads_that_went_first(tmp_path: Path) -> None:
     still = replace(STILL, head_first=STILL.optimisation)
     stays = replace(still, optimisation=replace(STILL.optimisation, learning_rate=1e-12))

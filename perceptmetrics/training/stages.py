@@ -135,7 +135,8 @@ class Stages:
             if views.eval.count == 1:
                 views = replace(views, train=views.eval)
             stage = Stage(f"first.{source.name}", source.name, how)
-            self.head_first[source.name] = self._head_alone(source, stage, views)
+            # Its start is random: a start that scores as well, as on few images, is luck.
+            self.head_first[source.name] = self._head_alone(source, stage, views, keep_start=False)
         for name, tensor in encoder.named_parameters():
             tensor.requires_grad_(name in adapts)
 
@@ -165,15 +166,17 @@ class Stages:
         The head of stage one is kept where no epoch is better on the validation part.
         """
         stage = Stage(source.name, source.name, self.recipe.optimisation)
-        return self._head_alone(source, stage, views_of(source, self.recipe))
+        return self._head_alone(source, stage, views_of(source, self.recipe), keep_start=True)
 
-    def _head_alone(self, source: Source, stage: Stage, views: Views) -> History:
+    def _head_alone(
+        self, source: Source, stage: Stage, views: Views, *, keep_start: bool
+    ) -> History:
         self.model.eval()
         self.model.encoder.requires_grad_(False)
         head = self.model.head(source.name)
         first = {name: tensor.clone() for name, tensor in head.state_dict().items()}
         inputs = self._features([source], [views], stage) or self._cuts([source], [views])
-        before = self._score(inputs, source)
+        before = self._score(inputs, source) if keep_start else float("-inf")
         history, best = fit(
             head,
             **self._fit_arguments(inputs, [source], stage),
