@@ -164,7 +164,7 @@ def explain(
         >>> metric = pm.create_metric("memorability")  # doctest: +SKIP
         >>> why = pm.explain(metric, "photo.jpg")  # doctest: +SKIP
         >>> why.changes.shape, why.attention.shape  # doctest: +SKIP
-        ((1, 12, 12), (1, 1, 12, 12, 197))
+        ((1, 12, 12), (1, 1, 12, 12, 101))
         >>> layer, head = why.strongest_heads(image=0, count=1)[0]  # doctest: +SKIP
         >>> why.shift(0, layer, head).difference.shape  # doctest: +SKIP
         (427, 640)

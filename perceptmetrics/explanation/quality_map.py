@@ -97,7 +97,7 @@ def quality_map(
         >>> iqa = pm.create_metric("iqa")  # doctest: +SKIP
         >>> where = quality_map(iqa, "photo.jpg", window=160, stride=32)  # doctest: +SKIP
         >>> where.map.shape, where.spread().shape  # doctest: +SKIP
-        ((8, 13), (384, 512))
+        ((8, 12), (384, 512))
     """
     patch = metric.model.spec.patch_size
     _check_whole("window", window, patch)
