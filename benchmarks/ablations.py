@@ -4,7 +4,9 @@
     python benchmarks/ablations.py run --size 224 --device cuda
     python benchmarks/ablations.py table                   # docs/ablations.md out of what is there
 
-Every arm differs from the first in one thing, and sees the same fold with the same three seeds.
+Every arm exchanges one thing of the first, and sees the same fold with the same three seeds. What
+does not train the encoder by LoRA has a learning rate of its own, and a frozen encoder trains its
+head for forty epochs on kept features.
 Runs land in ``benchmarks/runs/ablations`` (not in git), what they say of the test images in
 ``benchmarks/results/ablations.json``. What is done is skipped, and a run that was stopped goes on.
 """
@@ -216,9 +218,10 @@ def table() -> None:
         "# Ablations on the ratings we have",
         "",
         "Test SRCC: the mean over seeds of the same fold (70/10/20; quality by reference), with a",
-        "95 % bootstrap interval over the test images. Each row differs from the first in one",
-        "thing. The shape of the paper's Tables 6 (strategy), 7 (head), A.8 (encoder) and 5",
-        "(several datasets), at small size: few pixels and few epochs, to fit two CPU cores.",
+        "95 % bootstrap interval over the test images. Each row exchanges one thing of the first;",
+        "other strategies have their own learning rates, and frozen more epochs.",
+        "The shape of the paper's Tables 6 (strategy), 7 (head), A.8 (encoder) and 5 (several",
+        "datasets), at small size: few pixels and few epochs, to fit two CPU cores.",
         "`python benchmarks/ablations.py run` measures it again.",
         "",
         "| arm | seeds | " + " | ".join(output for _, _, output in columns) + " |",

@@ -151,7 +151,6 @@ def side_by_side(
     common = Limits.of(plain, False) if shared_scale and plain else None
     columns = min(len(maps) + 1, MAX_COLUMNS)
     rows = ceil((len(maps) + 1) / columns)
-    tall = PANEL * image.shape[0] / image.shape[1] + 0.75  # its title and its bar
     tall = PANEL * image.shape[0] / image.shape[1]
     lines = max(len(_wrapped(name).splitlines()) for name, _, _ in maps)
     heights = [tall, _BAR] * rows
