@@ -4,9 +4,11 @@
     python benchmarks/ablations.py run --size 224 --device cuda
     python benchmarks/ablations.py table                   # docs/ablations.md out of what is there
 
-Every arm exchanges one thing of the first, and sees the same fold with the same three seeds. What
-does not train the encoder by LoRA has a learning rate of its own, and a frozen encoder trains its
-head for forty epochs on kept features.
+Every arm sees the same fold with the same three seeds, and exchanges one thing of the first or, of
+the frozen ones, of "frozen". A head trains first for up to forty epochs on kept features, then
+encoder and head for one epoch; a frozen encoder has the first part alone. Quality, which a frozen
+encoder hardly sees, has three epochs of random crops and no head that goes first. Full fine-tuning
+has a learning rate of its own. The random control is the same encoder without its pretraining.
 Runs land in ``benchmarks/runs/ablations`` (not in git), what they say of the test images in
 ``benchmarks/results/ablations.json``. What is done is skipped, and a run that was stopped goes on.
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,21 +28,23 @@ import numpy.typing as npt
 from train_embedded import HERE, OASIS, RUNS, RUNS_WANTED, rated_images
 
 from perceptmetrics.adaptation import Strategy
-from perceptmetrics.backbones import find_backbone
+from perceptmetrics.backbones import Backbone, find_backbone
+from perceptmetrics.backbones.vit import random_encoder
 from perceptmetrics.create import create_metric
 from perceptmetrics.data.protocols import random_splits
 from perceptmetrics.heads import head_named
 from perceptmetrics.statistics import bootstrap_ci, srcc
 from perceptmetrics.tasks import TASKS, Task
 from perceptmetrics.training.engine import Engine
-from perceptmetrics.training.recipe import Recipe
+from perceptmetrics.training.recipe import HEAD_FIRST, Recipe
 from perceptmetrics.training.run import train
 from perceptmetrics.training.source import Source, source_of
 from perceptmetrics.training.trainer import Epoch, Optimisation, Stage, Watch
 from perceptmetrics.views import CentreCrop, RandomCrops
 from perceptmetrics.weights.adapter import ADAPTER_FILE
-from perceptmetrics.weights.base import load_base
+from perceptmetrics.weights.base import LoadedBase, load_base, load_base_file
 from perceptmetrics.weights.cache import cache_folder
+from perceptmetrics.weights.files import save_tensors
 
 RESULTS = HERE / "results" / "ablations.json"
 PAGE = HERE.parent / "docs" / "ablations.md"
@@ -54,86 +58,93 @@ class Arm:
 
     Attributes:
         name: In the table.
-        learning_rate: Full fine-tuning and a lone head want other rates than LoRA.
+        learning_rate: Full fine-tuning wants another rate than LoRA.
+        pretrained: Whether the encoder has its weights, or random ones.
+        together: Whether one encoder trains on several datasets.
     """
 
     name: str
     backbone: str = "clip-b16"
     strategy: Strategy = "lora"
     head: Literal["mlp", "linear"] = "mlp"
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
+    pretrained: bool = True
     together: bool = False
 
 
 ARMS = (
     Arm("LoRA, MLP, CLIP B/16"),
-    Arm("frozen", strategy="frozen", learning_rate=5e-4),
+    Arm("frozen", strategy="frozen"),
+    Arm("frozen, DINOv2 S/14", backbone="dinov2-s14", strategy="frozen"),
+    Arm("frozen, random weights", strategy="frozen", pretrained=False),
+    Arm("frozen, linear head", strategy="frozen", head="linear"),
+    Arm("LoRA, DINOv2 S/14", backbone="dinov2-s14"),
     Arm("full fine-tuning", strategy="full", learning_rate=5e-5),
-    Arm("linear head", head="linear"),
-    Arm("DINOv2 S/14", backbone="dinov2-s14"),
-    Arm("memorability and OASIS together", together=True),
+    Arm("LoRA, memorability and OASIS together", together=True),
+    Arm("LoRA, linear head", head="linear"),
 )
 
 
 @dataclass(frozen=True)
 class Rated:
-    """One dataset: its task, and what a training image costs.
+    """One dataset.
 
     Attributes:
+        task: Its replicas are the cuts of an image in an epoch.
         run: Which run of ``train_embedded.py`` reads the same ratings.
-        epochs: Of an encoder that trains; a frozen one has forty, on kept features.
-        replicas: Cuts of an image in an epoch.
         joins: Whether it is part of the arm that trains together.
     """
 
     task: Task
     run: str
-    epochs: int
-    replicas: int
     joins: bool
 
 
 DATASETS = {
-    "oasis": Rated(OASIS, "oasis", 3, 1, True),
-    "lnsim": Rated(TASKS.get("memorability"), "memorability", 3, 1, True),
-    "tid2013": Rated(TASKS.get("iqa"), "iqa", 4, 2, False),
+    "oasis": Rated(replace(OASIS, replicas=2), "oasis", True),
+    "lnsim": Rated(replace(TASKS.get("memorability"), replicas=1), "memorability", True),
+    "tid2013": Rated(replace(TASKS.get("iqa"), replicas=2), "iqa", False),
 }
 
 
 def recipe_of(arm: Arm, rated: Rated, size: int, seed: int) -> Recipe:
     """The recipe of one cell."""
-    quality = rated.task.name == "iqa"
-    still = arm.strategy == "frozen"
-    shorter = 384 if quality else size
-    seen = RandomCrops(size, shorter, crops=5) if quality else CentreCrop(size, size)
-    varied = RandomCrops(size, shorter, crops=1, flip_x=True)
+    quality = rated.run == "iqa"
+    frozen = arm.strategy == "frozen"
+    seen = RandomCrops(size, 384, crops=5) if quality else CentreCrop(size, size)
+    varied = RandomCrops(size, 384 if quality else size, crops=1, flip_x=True)
+    encoder = Optimisation(
+        epochs=3 if quality else 1, learning_rate=arm.learning_rate, schedule="one-cycle"
+    )
     return Recipe(
         strategy=arm.strategy,
         head=head_named(arm.head),
-        optimisation=Optimisation(
-            epochs=40 if still and not quality else rated.epochs,
-            learning_rate=arm.learning_rate,
-            schedule="constant" if still else "one-cycle",
-        ),
+        optimisation=HEAD_FIRST if frozen and not quality else encoder,
+        head_first=None if frozen or quality else HEAD_FIRST,
         batch_size=32 if quality else 16,
-        replicas=rated.replicas,
-        train_view=seen if still and not quality else varied,
+        train_view=seen if frozen and not quality else varied,
         eval_view=seen,
         seed=seed,
     )
 
 
-def sources_of(names: Sequence[str], scratch: Path) -> list[Source]:
-    """The first random split, 70/10/20, of each; by reference where there are references."""
-    found = []
-    for name in names:
-        rated = DATASETS[name]
-        folder = scratch / name
-        folder.mkdir(exist_ok=True)
-        data = rated_images(RUNS_WANTED[rated.run], folder)
-        (split,) = random_splits(data, name, count=1, training=0.7, validation=0.1)
-        found.append(source_of(rated.task, data, name=name, split=split))
-    return found
+def base_of(arm: Arm, backbone: Backbone) -> LoadedBase:
+    """The pretrained tensors, or random ones out of a file that is kept beside the runs."""
+    if arm.pretrained:
+        return load_base(backbone.name, backbone.weights_of(WEIGHTS[arm.backbone]))
+    path = RUNS / "ablations" / f"{backbone.name}.random.safetensors"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_tensors(random_encoder(backbone).state_dict(), path)
+    return load_base_file(path)
+
+
+def source_named(name: str, scratch: Path) -> Source:
+    """The first random split, 70/10/20; by reference where there are references."""
+    rated = DATASETS[name]
+    data = rated_images(RUNS_WANTED[rated.run], scratch)
+    (split,) = random_splits(data, name, count=1, training=0.7, validation=0.1)
+    return source_of(rated.task, data, name=name, split=split)
 
 
 @click.group()
@@ -142,32 +153,32 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--size", default=112, show_default=True, help="Pixels that the encoder sees.")
+@click.option("--size", default=96, show_default=True, help="Pixels that the encoder sees.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--dataset", "only", type=click.Choice(sorted(DATASETS)), multiple=True)
 def run(size: int, device: str, only: tuple[str, ...]) -> None:
     """Trains every arm on every dataset with every seed, and judges it on the test images."""
+    together = tuple(name for name, rated in DATASETS.items() if rated.joins)
     with tempfile.TemporaryDirectory() as scratch:
+        sources = {name: source_named(name, Path(scratch)) for name in DATASETS}
         for seed in SEEDS:  # all arms once before any arm twice
             for arm in ARMS:
-                together = tuple(name for name, rated in DATASETS.items() if rated.joins)
-                jobs = [together] if arm.together else [(name,) for name in only or DATASETS]
-                for names in jobs:
-                    measure(arm, names, seed, size, device, Path(scratch))
+                for names in [together] if arm.together else [(name,) for name in only or sources]:
+                    measure(arm, [sources[name] for name in names], seed, size, device)
 
 
-def measure(
-    arm: Arm, names: Sequence[str], seed: int, size: int, device: str, scratch: Path
-) -> None:
+def measure(arm: Arm, sources: Sequence[Source], seed: int, size: int, device: str) -> None:
     """One run, judged; nothing where that is done."""
     measured: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     cell = f"{arm.name}, {size} pixels"
+    names = [source.name for source in sources]
     if all(str(seed) in measured.get(cell, {}).get(name, {}) for name in names):
         return
     out = RUNS / "ablations" / f"{cell}, {' and '.join(names)}, seed {seed}".replace("/", "")
-    sources = sources_of(names, scratch)
     backbone = find_backbone(arm.backbone)
-    weights = backbone.weights_of(WEIGHTS[arm.backbone])
+    base = base_of(arm, backbone)
+    # An encoder cuts an image into whole patches.
+    size = round(size / backbone.patch_size) * backbone.patch_size
 
     def watch(stage: Stage) -> Watch:
         return Watch(lambda history: report(out.name, history))
@@ -177,8 +188,8 @@ def measure(
             sources,
             out,
             backbone=backbone,
-            base=load_base(backbone.name, weights),
-            base_name=f"{backbone.name}.{weights.tag}",
+            base=base,
+            base_name=f"{backbone.name}.{WEIGHTS[arm.backbone] if arm.pretrained else 'random'}",
             recipe=recipe_of(arm, DATASETS[names[0]], size, seed),
             engine=Engine(device),
             command="python benchmarks/ablations.py run",
@@ -189,7 +200,10 @@ def measure(
         if source.test is None:
             raise SystemExit(f"{source.name} has no test part")
         metric = create_metric(
-            str(out), dataset=source.name if len(sources) > 1 else None, device=device
+            str(out),
+            base=None if arm.pretrained else base.origin,
+            dataset=source.name if len(sources) > 1 else None,
+            device=device,
         )
         scores = np.asarray(metric(list(source.test.images)).cpu(), np.float64)
         entry = measured.setdefault(cell, {}).setdefault(source.name, {})

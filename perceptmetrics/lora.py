@@ -155,6 +155,23 @@ def fold(encoder: nn.Module) -> None:
             module.qkv = layer.folded()
 
 
+def folded_state(encoder: nn.Module) -> dict[str, Tensor]:
+    """The encoder's tensors as :func:`fold` would leave them: all that decides an embedding.
+
+    Encoders that agree here see alike: a plain one, and one whose LoRA is still zero.
+    """
+    pairs = lora_state(encoder)
+    state = {name: tensor for name, tensor in encoder.state_dict().items() if name not in pairs}
+    for name, layer in encoder.named_modules():
+        if isinstance(layer, LoRALinear):
+            was_merged = layer.merged
+            layer.merge()
+            state[f"{name}.weight"] = layer.weight.detach()
+            if not was_merged:
+                layer.unmerge()
+    return state
+
+
 def lora_state(encoder: nn.Module) -> dict[str, Tensor]:
     """The low-rank pairs by name, as ``loralib.lora_state_dict`` names them."""
     return dict(loralib.lora_state_dict(encoder))

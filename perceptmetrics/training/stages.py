@@ -16,7 +16,7 @@ from torch import Tensor
 from perceptmetrics.backbones import Backbone
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.errors import OptionError
-from perceptmetrics.lora import parameter_count
+from perceptmetrics.lora import folded_state, parameter_count
 from perceptmetrics.model import PerceptualModel, build_model
 from perceptmetrics.training.checkpoint import Checkpoints
 from perceptmetrics.training.engine import Engine
@@ -233,11 +233,11 @@ class Stages:
         folder = self.feature_cache
         if folder is None or any(view.train.draws for view in views):
             return None
-        encoder = self.model.encoder.state_dict()
+        encoder = folded_state(self.model.encoder)
         tensors = sha256_of_tensors({n: t.detach().cpu() for n, t in encoder.items()})
-        # The same tensors in another architecture, or at another scale, are another encoder.
-        built = [asdict(replace(self.backbone, weights=())), asdict(self.recipe.lora)]
-        sha256 = hashlib.sha256(json.dumps([tensors, *built]).encode()).hexdigest()
+        # The same tensors in another architecture are another encoder.
+        built = asdict(replace(self.backbone, weights=()))
+        sha256 = hashlib.sha256(json.dumps([tensors, built]).encode()).hexdigest()
         watch = self.watch(stage)
 
         def kept(part: Manifest, view: View) -> Features:
