@@ -275,7 +275,7 @@ def test_an_unknown_table_and_an_absent_dataset_are_named_and_the_rest_runs(
     call = ("--data", root, "--folds", 1, "--head", "mlp", "--out", out, *terms(base))
     assert run("--table", "T.1,T.9", *call) == 1
     said = capsys.readouterr()
-    assert "not here: table T.9: no table is called 'T.9'" in said.err
+    assert "not here: table T.9: no such table: did you mean T.1? there are 1, 2, " in said.err
     assert "not here: dataset drawings: drawings: there is no folder" in said.err
     assert "to be had at: example.org" in said.err
     result = read_result(out / "bench.json")
@@ -386,3 +386,11 @@ def test_a_root_without_any_dataset_says_what_is_expected(
 ) -> None:
     assert run("--data", tmp_path) == 2
     assert "no folder is called as a dataset that is asked for" in capsys.readouterr().err
+
+
+def test_a_data_folder_that_is_not_there_is_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert run("--table", "A.8", "--data", nowhere, "--plan") == 2
+    assert f"there is no folder {nowhere}" in capsys.readouterr().err

@@ -63,6 +63,11 @@ def roots_of(given: Iterable[str]) -> Roots:
             named[DATASETS.get(name).name] = Path(folder).expanduser()
         else:
             roots.append(Path(one).expanduser())
+    for root in roots:
+        if not _exists(root):
+            raise OptionError(
+                f"there is no folder {root}; expected one that holds a folder for each dataset"
+            )
     if named and not roots:
         roots.append(Path())
     return Roots(tuple(roots), named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from perceptmetrics.adaptation import Strategy
@@ -142,7 +143,11 @@ def chosen_tables(
 def _why_no_table(name: str) -> str:
     try:
         TABLES.get(name)
-    except (DuplicateNameError, PluginError, UnknownNameError) as error:
+    except UnknownNameError:
+        near = get_close_matches(name, TABLES.names(), n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        return f"no such table: {meant}there are {', '.join(one.name for one in tables_in_order())}"
+    except (DuplicateNameError, PluginError) as error:
         return str(error)
     return ""  # pragma: no cover - it is asked of names that TABLES lacks
 

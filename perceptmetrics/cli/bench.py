@@ -152,7 +152,7 @@ def bench(
         if checks and form != "json":
             shown.append(check_plan(metrics, photographs))
         click.echo("\n\n".join(shown))
-        return
+        ctx.exit(DONE if planned.trainings or checks else FAILED)
     for line in _absent(planned):
         click.echo(line, err=True)
     runner = SweepRunner(given, terms, planned.places)
