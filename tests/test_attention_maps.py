@@ -99,20 +99,21 @@ def test_attention_lets_no_other_encoder_pass() -> None:
 
 
 @SPECS
-def test_a_symmetric_encoders_maps_turn_with_the_image(spec: Backbone) -> None:
+@pytest.mark.parametrize("axis", [-1, -2], ids=["mirrored", "upside down"])
+def test_a_symmetric_encoders_maps_turn_with_the_image(spec: Backbone, axis: int) -> None:
     """Positions and kernels that look the same mirrored leave nothing that tells the sides."""
     encoder = random_encoder(spec)
     with torch.no_grad():
         kernel = encoder.patch_embed.proj.weight
-        kernel += kernel.flip(-1)
+        kernel += kernel.flip(axis)
         front = encoder.pos_embed.shape[1] - 16
         grid = encoder.pos_embed[:, front:].view(1, 4, 4, -1)
-        grid += grid.flip(2).clone()
+        grid += grid.flip(axis - 1).clone()
     seen = pixels(32, 32)
     rows = patch_grid(pooled_attention(encoder, seen), spec, 32, 32)
-    turned = patch_grid(pooled_attention(encoder, seen.flip(-1)), spec, 32, 32)
-    torch.testing.assert_close(turned, rows.flip(-1), atol=1e-5, rtol=1e-4)
-    assert (rows - rows.flip(-1)).abs().max() > 1e-3
+    turned = patch_grid(pooled_attention(encoder, seen.flip(axis)), spec, 32, 32)
+    torch.testing.assert_close(turned, rows.flip(axis), atol=1e-5, rtol=1e-4)
+    assert (rows - rows.flip(axis)).abs().max() > 1e-3
 
 
 @settings(max_examples=20, deadline=None)
@@ -128,12 +129,30 @@ def test_placing_a_mirrored_map_in_a_mirrored_image_is_mirroring(
     np.testing.assert_allclose(other, one[:, ::-1], atol=1e-5)
 
 
-def test_a_mirrored_cut_is_mirrored_back() -> None:
-    grid = np.random.default_rng(0).random((1, 4, 4))
-    both = Placement(40, 60, Plan(32, 48, 32, (Cut(0, 8), Cut(0, 8, mirror_x=True))), 8)
-    plain = Placement(40, 60, Plan(32, 48, 32, (Cut(0, 8),)), 8)
-    twice = both.at_image_size(np.concatenate([grid, grid[..., ::-1]]))
-    np.testing.assert_allclose(twice, plain.at_image_size(grid), atol=1e-6)
+@pytest.mark.parametrize(
+    ("cut", "axes"),
+    [
+        (Cut(0, 8, mirror_x=True), (2,)),
+        (Cut(0, 8, mirror_y=True), (1,)),
+        (Cut(0, 8, mirror_x=True, mirror_y=True), (1, 2)),
+    ],
+    ids=["mirrored", "upside down", "both"],
+)
+@pytest.mark.parametrize("patch", [8, 5], ids=["whole patches", "with a rest"])
+def test_a_mirrored_cut_is_mirrored_back(cut: Cut, axes: tuple[int, ...], patch: int) -> None:
+    """Patches that leave a rest at the right and the bottom of the cut leave it there mirrored."""
+    side = 32 // patch
+    grid = np.random.default_rng(0).random((1, side, side))
+    plain = Placement(32, 48, Plan(32, 48, 32, (Cut(0, 8),)), patch).at_image_size(grid)
+    turned = Placement(32, 48, Plan(32, 48, 32, (cut,)), patch).at_image_size(grid)
+    inside = (slice(None), slice(8, 40))
+    expected = np.flip(plain[inside], tuple(axis - 1 for axis in axes))
+    np.testing.assert_allclose(turned[inside], expected)
+    assert np.isnan(turned[:, :8]).all()
+    if patch == 8:
+        both = Placement(32, 48, Plan(32, 48, 32, (Cut(0, 8), cut)), patch)
+        twice = both.at_image_size(np.concatenate([grid, np.flip(grid, axes)]))
+        np.testing.assert_allclose(twice, plain, atol=1e-6)
 
 
 # Back to the image
@@ -147,7 +166,7 @@ def test_a_map_lands_where_its_cut_was() -> None:
     assert placed.seen() == (0, 32, 64, 96)
     assert np.isnan(found[:, :30]).all()
     assert np.isnan(found[:, 98:]).all()
-    np.testing.assert_array_equal(placed.covered(), ~np.isnan(found))
+    np.testing.assert_array_equal(placed.covered, ~np.isnan(found))
     inside = found[:, 32:96]
     assert not np.isnan(inside).any()
     row, column = np.unravel_index(inside.argmax(), inside.shape)
@@ -174,8 +193,11 @@ def test_a_constant_map_stays_constant_and_covers_the_cuts_alone(
     top, left, bottom, right = placed.seen()
     assert known.any()
     outside = known.copy()
-    outside[:, max(0, top - 1) : bottom + 1, max(0, left - 1) : right + 1] = False
+    outside[:, top:bottom, left:right] = False
     assert not outside.any()
+    inside = known[0, top:bottom, left:right]  # no edge of the box is blank
+    assert inside[[0, -1]].any(1).all()
+    assert inside[:, [0, -1]].any(0).all()
 
 
 def test_where_cuts_overlap_their_maps_are_averaged() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -22,12 +23,7 @@ from perceptmetrics.backbones.base import Backbone
 from perceptmetrics.backbones.vit import Block, VisionTransformer, random_encoder
 from perceptmetrics.errors import DataError, OptionError
 from perceptmetrics.explanation.attention import token_attention
-from perceptmetrics.explanation.attribution import (
-    Score,
-    gradient_attention_map,
-    integrated_gradients_map,
-    occlusion_map,
-)
+from perceptmetrics.explanation.attribution import integrated_gradients_map, occlusion_map
 from perceptmetrics.explanation.faithfulness import (
     Baseline,
     DeletionInsertion,
@@ -36,7 +32,9 @@ from perceptmetrics.explanation.faithfulness import (
     deletion_insertion,
     random_heat,
 )
+from perceptmetrics.explanation.gradient_attention import gradient_attention_map
 from perceptmetrics.explanation.rollout import attention_rollout
+from perceptmetrics.explanation.score_function import Score
 
 needs_captum = pytest.mark.skipif(
     find_spec("captum") is None, reason="captum is not installed (extra explain)"
@@ -145,17 +143,53 @@ def test_integrated_gradients_sum_to_what_the_image_adds_to_the_baseline() -> No
     assert found.sum() == pytest.approx(float(score(pixels) - score(grey)), rel=1e-4)
 
 
+def covered_one_by_one(score: Score, pixels: Tensor, patch: int) -> npt.NDArray[np.float64]:
+    """Occlusion written out: each square in turn gets the image's mean colour."""
+    whole = float(score(pixels))
+    rows, columns = (side // patch for side in pixels.shape[-2:])
+    found = np.empty((rows, columns))
+    for row in range(rows):
+        for column in range(columns):
+            covered = pixels.clone()
+            square = np.s_[
+                ..., row * patch : (row + 1) * patch, column * patch : (column + 1) * patch
+            ]
+            covered[square] = pixels.mean((2, 3), keepdim=True)
+            found[row, column] = whole - float(score(covered))
+    return found
+
+
 @needs_captum
-def test_probabilities_are_scores_too_and_uint8_images_are_images() -> None:
+def test_occlusion_of_a_model_equals_the_written_out_formula_and_uint8_images_are_images() -> None:
     model = tiny.metric(("dark", "light"), "classification").model
     eight_bits = (image() * 255).round().to(torch.uint8)
 
     def probability(of: int, images: Tensor) -> Tensor:
         return cast(Tensor, model(images).softmax(-1)[:, of])
 
-    maps = [occlusion_map(partial(probability, k), eight_bits, patch=16) for k in range(2)]
-    np.testing.assert_allclose(maps[0], -maps[1], atol=1e-6)
-    assert np.abs(maps[0]).max() > 1e-6
+    for output in range(2):
+        found = occlusion_map(partial(probability, output), eight_bits, patch=16)
+        expected = covered_one_by_one(partial(probability, output), eight_bits.float() / 255, 16)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        assert np.abs(expected).min() > 1e-5
+
+
+@needs_captum
+def test_integrated_gradients_of_a_model_equal_the_written_out_formula() -> None:
+    """Equation 1 of Sundararajan et al. 2017 by the midpoint rule, then summed over patches."""
+    model, pixels, steps = tiny.metric().model, image(), 4
+
+    def score(images: Tensor) -> Tensor:
+        return cast(Tensor, model(images)[:, 0])
+
+    start = pixels.mean((2, 3), keepdim=True).expand_as(pixels)
+    total = torch.zeros_like(pixels)
+    for step in range(steps):
+        at = (start + (step + 0.5) / steps * (pixels - start)).requires_grad_()
+        total += torch.autograd.grad(score(at).sum(), at)[0] / steps
+    each = ((pixels - start) * total).sum(1).view(4, 8, 4, 8).sum((1, 3))
+    found = integrated_gradients_map(score, pixels, patch=8, steps=steps)
+    np.testing.assert_allclose(found, each.numpy(), atol=1e-5 * float(each.abs().max()))
 
 
 @needs_captum
@@ -174,11 +208,13 @@ def test_occlusion_refuses_what_it_cannot_use(arguments: dict[str, object], said
         occlusion_map(**{**good, **arguments})  # type: ignore[arg-type]
 
 
-def test_without_captum_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perceptmetrics.explanation.attribution.find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=r"pip install 'perceptmetrics\[explain\]'"):
-        occlusion_map(planted(torch.ones(1)), image(), patch=8)
-    assert "captum" not in sys.modules or find_spec("captum") is not None
+@pytest.mark.parametrize("method", [occlusion_map, integrated_gradients_map])
+def test_without_captum_the_error_says_what_to_install(
+    method: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "captum", None)  # as if it were not installed
+    with pytest.raises(OptionError, match=r"needs captum: pip install 'perceptmetrics\[explain\]'"):
+        method(planted(torch.ones(1)), image(), patch=8)
 
 
 # Gradient x attention

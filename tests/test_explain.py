@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from perceptmetrics.explanation.folder import Measured, rank_heads
 from perceptmetrics.explanation.methods import QUICK, method_maps, play_games
 from perceptmetrics.explanation.pretrained import pretrained_encoder
 from perceptmetrics.metric import Metric
-from perceptmetrics.views import GridCrops
+from perceptmetrics.views import GridCrops, RandomResizedCrop
 from perceptmetrics.weights.digest import sha256_of_tensors
 
 
@@ -100,6 +101,24 @@ def test_a_bad_image_is_named() -> None:
         pm.explain(tiny.metric(), ["no.jpg"], shift=False)
     with pytest.raises(ImageError, match="none in it"):
         pm.explain(tiny.metric(), [], shift=False)
+
+
+class Untouched:
+    """Images that nobody may ask for."""
+
+    def __iter__(self) -> Iterator[str]:
+        pytest.fail("an image was read before the metric was checked")
+
+
+def test_what_cannot_be_explained_is_refused_before_an_image_is_read() -> None:
+    with pytest.raises(OptionError, match="does not say where it cuts"):
+        pm.explain(tiny.metric(view=RandomResizedCrop(32)), Untouched(), shift=False)
+    with pytest.raises(OptionError, match="gives several scores"):
+        pm.explain(tiny.metric(("valence", "arousal")), Untouched(), shift=False)
+    with pytest.raises(UnknownNameError, match="no metric is called 'memorabilty'"):
+        pm.explain("memorabilty", Untouched())
+    with pytest.raises(OptionError, match="the metric is a list, expected what create_metric"):
+        pm.explain([tiny.metric()], Untouched())  # type: ignore[arg-type]
 
 
 def test_no_shift_without_pretrained_attention() -> None:
@@ -198,7 +217,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_numbers(folder: list[str], tmp_
     again = list(rank_heads(metric, folder, record))
     assert [one.kept for one in again] == [True, True, False, False]
     assert record.read_bytes() == text
-    np.testing.assert_allclose(effects_of(again), effects_of(whole), rtol=1e-8)
+    assert effects_of(again) == effects_of(whole)
 
 
 @pytest.mark.parametrize("left", [0, 30])
@@ -234,6 +253,17 @@ def test_one_bad_image_is_named_and_the_rest_goes_on(folder: list[str], tmp_path
     assert [one.effects is None for one in found] == [False, True, False, True]
 
 
+def test_where_nothing_was_measured_no_record_is_left(folder: list[str], tmp_path: Path) -> None:
+    place = tmp_path / "heads"
+    place.mkdir()
+    list(rank_heads(tiny.metric(), [ImageError("x*.jpg", "no file")], place / "effects.jsonl"))
+    assert list(place.iterdir()) == []
+    list(rank_heads(tiny.metric(), folder[:1], place / "effects.jsonl"))
+    text = (place / "effects.jsonl").read_bytes()
+    list(rank_heads(tiny.metric(), ["none.png"], place / "effects.jsonl"))
+    assert (place / "effects.jsonl").read_bytes() == text
+
+
 def test_another_metrics_record_is_refused(folder: list[str], tmp_path: Path) -> None:
     record = tmp_path / "effects.jsonl"
     list(rank_heads(tiny.metric(), folder[:1], record))
@@ -251,8 +281,44 @@ def test_a_damaged_record_says_where(folder: list[str], tmp_path: Path) -> None:
     list(rank_heads(tiny.metric(), folder[:2], record))
     lines = record.read_text().splitlines()
     record.write_text("\n".join([*lines[:2], json.dumps({"image": "a"}), ""]))
-    with pytest.raises(OptionError, match=r"damaged \(line 3\)"):
+    with pytest.raises(OptionError, match=r"damaged in line 3 \(no 'baseline'\); delete the line"):
         list(rank_heads(tiny.metric(), folder[:1], record))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"masked": [[[0.5]]]}, r"masked has shape \(1, 1, 1\), expected \(2, 2, 1\)"),
+        ({"baseline": [0.5, 0.5]}, r"baseline has shape \(2,\) and masked \(2, 2, 1\)"),
+        ({"baseline": [[0.5]]}, r"baseline has shape \(1, 1\)"),
+        ({"baseline": [float("nan")]}, "must be a finite number"),
+        ({"masked": [[[0.5], [float("inf")]], [[0.5], [0.5]]]}, "must be a finite number"),
+        ({"masked": "0.5"}, "masked"),
+        ({"image": ["a.png"]}, "unhashable"),
+    ],
+)
+def test_a_record_whose_arrays_are_not_the_metrics_is_refused(
+    folder: list[str], tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    record = tmp_path / "effects.jsonl"
+    list(rank_heads(tiny.metric(), folder[:2], record))
+    first, second, third = record.read_text().splitlines()
+    spoiled = "\n".join([first, second, json.dumps({**json.loads(third), **change}), ""])
+    record.write_text(spoiled)
+    with pytest.raises(OptionError, match=rf"damaged in line 3 \(.*{said}"):
+        list(rank_heads(tiny.metric(), folder[:2], record))
+    assert record.read_text() == spoiled
+
+
+def test_numbers_that_are_not_finite_are_an_error_of_their_image_and_not_kept(
+    folder: list[str], tmp_path: Path
+) -> None:
+    broken = tiny.metric()
+    broken.model.head().scale.fill_(float("nan"))
+    (found,) = rank_heads(broken, folder[:1], tmp_path / "effects.jsonl")
+    assert found.effects is None
+    assert "must be a finite number" in found.error
+    assert not (tmp_path / "effects.jsonl").exists()
 
 
 def test_two_processes_do_not_write_one_record(folder: list[str], tmp_path: Path) -> None:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import tiny_plugin
 from PIL import Image
 
+import perceptmetrics as pm
 from perceptmetrics.cli.main import main
+from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.explanation.writing import write_json, write_picture
+from perceptmetrics.weights.base import keep_base
+from perceptmetrics.weights.files import load_tensors
 
 
 class Lab:
@@ -31,6 +38,15 @@ class Lab:
         self.shade = tiny_plugin.train_run(
             self.plugin, self.base, labels, folder / "shades", tiny_plugin.CLASSES
         )
+        self.strategies = {}
+        for strategy in ("full", "frozen"):
+            self.strategies[strategy] = folder / strategy
+            arguments = tiny_plugin.train_arguments(self.base, data, folder / strategy, epochs=1)
+            with pytest.MonkeyPatch.context() as patch:
+                tiny_plugin.plug_in(self.plugin, patch)
+                with pytest.raises(SystemExit) as ended:
+                    main([*arguments, "--strategy", strategy, "--no-feature-cache"])
+            assert ended.value.code == 0
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +98,80 @@ def test_more_is_written_on_request(
     lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("captum", reason="captum is not installed (extra explain)")
-    code, _, _ = run(
-        *(capsys, lab, lab.images / "03.png", "-o", tmp_path, "--compare", "--quality-map"),
-    )
+    arguments = (lab.images / "03.png", "-o", tmp_path, "--compare", "--quality-map", "--top", 1)
+    code, _, err = run(capsys, lab, *arguments)
     assert code == 0
+    assert "one image does not say which explanation is faithful" in err
+    assert not (tmp_path / "comparison.json").exists()
     assert (tmp_path / "03.quality.png").exists()
     played = json.loads((tmp_path / "03.json").read_text())["faithfulness"]
-    assert "random" in played
-    assert len(played) == 6
+    assert set(played) == EXPLANATIONS
+
+
+EXPLANATIONS = {
+    *("attention of the top head", "attention rollout", "gradient x attention", "occlusion"),
+    *("integrated gradients", "random"),
+}
+
+
+def test_several_images_say_which_explanation_is_the_more_faithful(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("captum", reason="captum is not installed (extra explain)")
+    images = [lab.images / f"{k:02}.png" for k in (1, 9)]
+    code, said, _ = run(capsys, lab, *images, "-o", tmp_path, "--compare", "--top", 1)
+    assert code == 0
+    told = json.loads((tmp_path / "comparison.json").read_text())
+    assert told["images"] == 2
+    assert {row["explanation"] for row in told["explanations"]} == EXPLANATIONS
+    assert said.splitlines()[-1] == told["told"]
+    assert " is the most faithful on 2 images, " in told["told"]
+    each = [json.loads((tmp_path / f"{i.stem}.json").read_text())["faithfulness"] for i in images]
+    for row in told["explanations"]:
+        gaps = [one[row["explanation"]]["gap"] for one in each]
+        assert row["gap"]["value"] == pytest.approx(sum(gaps) / 2)
+        assert row["gap"]["low"] <= row["gap"]["value"] <= row["gap"]["high"]
+    with (tmp_path / "comparison.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5", ""]
+    assert [row["explanation"] for row in rows] == [r["explanation"] for r in told["explanations"]]
+    best = [float(row["gap"]) for row in rows[:5]]
+    assert best == sorted(best, reverse=True)
+
+
+@pytest.mark.parametrize("strategy", ["full", "frozen"])
+def test_every_strategy_is_explained_and_a_frozen_encoder_says_that_it_was_not_trained(
+    strategy: str, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    single, ranked = tmp_path / "why", tmp_path / "heads"
+    metric = lab.strategies[strategy]
+    arguments = (lab.images / "03.png", "-o", single, "--top", 1)
+    code, _, err = run(capsys, lab, *arguments, metric=metric)
+    assert (code, err) == (0, "")
+    frozen = strategy == "frozen"
+    assert json.loads((single / "03.json").read_text())["strategy"] == strategy
+    assert (single / "03.shift.png").exists() != frozen
+    images = [lab.images / f"{k:02}.png" for k in (1, 9)]
+    again = (*images, "--heads", "-o", ranked, "--top", 1)
+    code, _, err = run(capsys, lab, *again, metric=metric)
+    assert (code, err) == (0, "")
+    # One map a row instead of three: there is nothing to compare.
+    widths = [Image.open(path).width for path in (single / "03.heads.png", ranked / "shift.png")]
+    assert widths[0] == widths[1]
+    assert (widths[0] < 1000) == frozen
+
+
+def test_a_run_folder_may_stand_for_its_metric_in_python(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERCEPTMETRICS_HOME", str(tmp_path))
+    monkeypatch.setenv("PERCEPTMETRICS_OFFLINE", "1")
+    keep_base(tiny_plugin.BACKBONE, "mine", load_tensors(lab.base), {})
+    named = pm.explain(lab.run, lab.images / "03.png")
+    loaded = pm.explain(pm.create_metric(lab.run, base=lab.base), str(lab.images / "03.png"))
+    assert named.metric == loaded.metric
+    np.testing.assert_allclose(named.changes, loaded.changes, atol=1e-6)
+    assert named.pretrained is not None
 
 
 def test_classes_are_explained_and_any_may_be_chosen(
@@ -122,11 +204,29 @@ def test_heads_are_ranked_over_a_folder_and_a_second_run_resumes(
     assert data["images"] == 12
     assert data["stability"]["images"][-1] == 6
     record = (out / "effects.jsonl").read_bytes()
+    written = {path.name: path.read_bytes() for path in out.glob("[!.]*")}
     (out / "effects.jsonl").write_bytes(record[:-30])
     code, again, err = run(capsys, lab, lab.images, "--heads", "-o", out, "--top", 2)
     assert (code, again) == (0, said)
     assert "11 of 12 images were measured by an earlier run" in err
-    assert (out / "effects.jsonl").read_bytes() == record
+    assert {path.name: path.read_bytes() for path in out.glob("[!.]*")} == written
+
+
+def test_photographs_that_left_take_only_their_sheet_with_them(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step reads photographs and the pretrained encoder once more."""
+
+    def gone(path: str) -> None:
+        raise ImageError(path, "there is no such file")
+
+    monkeypatch.setattr("perceptmetrics.explanation.ranking_files.load_image", gone)
+    images = [lab.images / f"{k:02}.png" for k in (1, 9)]
+    code, _, err = run(capsys, lab, *images, "--heads", "-o", tmp_path)
+    assert code == 2
+    assert "there is no such file" in err
+    left = {path.name for path in tmp_path.glob("[!.]*")}
+    assert left == {"effects.jsonl", "heads.csv", "heads.json", "heads.png"}
 
 
 def test_pictures_of_an_earlier_call_are_not_explained(
@@ -152,7 +252,44 @@ def test_one_bad_image_is_named_and_the_rest_is_explained(
         assert code == 1
         assert f"error: {bad}:" in err
         assert "1 of 2 images could not be explained" in err
-    assert run(capsys, lab, bad, "--heads", "-o", tmp_path / "none")[0] == 2
+
+
+@pytest.mark.parametrize("extra", [(), ("--heads",), ("--score", "brightnes")])
+def test_total_failure_leaves_no_folder_behind(
+    extra: tuple[str, ...], lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    assert run(capsys, lab, *extra, bad, "-o", tmp_path / "a" / "b")[0] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.png"]
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    assert run(capsys, lab, *extra, bad, "-o", mine)[0] == 2
+    assert list(mine.iterdir()) == []
+
+
+def test_a_full_disk_and_a_wrong_place_are_told_apart(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (300, 300))
+    with pytest.raises(OptionError, match=r"no/a\.png: No such file .*; name another place"):
+        write_picture(picture, tmp_path / "no" / "a.png")
+    with pytest.raises(OptionError, match="Is a directory; name another place"):
+        write_json({}, tmp_path)
+    if Path("/dev/full").exists():
+        (tmp_path / "a.json").symlink_to("/dev/full")
+        with pytest.raises(OptionError, match=r"a\.json: No space left on device; make room"):
+            write_json({"a": 1}, tmp_path / "a.json")
+
+
+def test_a_folder_that_cannot_be_written_to_is_noticed_before_the_work(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """/proc is a folder in which nobody makes files, whoever he is."""
+    if not Path("/proc/self").exists():
+        pytest.skip("this system has no /proc")
+    code, _, err = run(capsys, lab, lab.images / "03.png", "-o", "/proc", metric=Path("none"))
+    assert code == 2
+    assert err.startswith("error: cannot write to the folder /proc: ")
+    assert err.count("\n") == 1
 
 
 def test_two_images_of_one_name_do_not_overwrite_each_other(
@@ -174,6 +311,7 @@ def test_wrong_usage_is_one_line_before_anything_is_measured(
         ((image, "-o", file / "why"), "cannot make the folder"),
         ((image, "-o", tmp_path, "--score", "brightnes"), "did you mean 'brightness'"),
         ((image, "-o", tmp_path, "--heads", "--compare"), "--compare is about single images"),
+        ((image, "-o", tmp_path, "--heads", "--quality-map"), "--quality-map is about single"),
         ((tmp_path / "*.nothing", "-o", tmp_path), "matches no file"),
     ):
         code, out, err = run(capsys, lab, *arguments)
@@ -182,3 +320,33 @@ def test_wrong_usage_is_one_line_before_anything_is_measured(
         assert err.startswith("error: ")
         assert err.count("\n") == 1
         assert expected in err
+
+
+def test_classes_have_no_quality_map_and_that_is_said_before_the_work(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (lab.images / "03.png", "-o", tmp_path / "why", "--quality-map")
+    code, said, err = run(capsys, lab, *arguments, metric=lab.shade)
+    assert (code, said) == (2, "")
+    assert "tells classes (dark, light); a quality map needs a metric that gives scores" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "option"), [("matplotlib", ()), ("captum", ("--compare",)), ("scipy", ("--heads",))]
+)
+def test_a_missing_package_is_said_before_the_work(
+    package: str,
+    option: tuple[str, ...],
+    lab: Lab,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    arguments = (lab.images / "03.png", "-o", tmp_path / "why", *option)
+    code, said, err = run(capsys, lab, *arguments, metric=Path("none"))
+    assert (code, said) == (2, "")
+    assert f"{package}: pip install 'perceptmetrics[explain]'" in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,13 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perceptmetrics.errors import DataError, OptionError
-from perceptmetrics.explanation.pictures import (
-    Limits,
-    colour_map,
-    overlay,
-    sheet,
-    side_by_side,
-)
+from perceptmetrics.explanation.colours import Limits, colour_map
+from perceptmetrics.explanation.overlay import HATCHED, STRIPES, overlay
+from perceptmetrics.explanation.pictures import NOT_SEEN, sheet, side_by_side
 
 pytestmark = pytest.mark.skipif(
     find_spec("matplotlib") is None, reason="matplotlib is not installed (extra explain)"
@@ -79,6 +77,59 @@ def test_without_cover_a_map_changes_nothing() -> None:
     assert plain[0].tobytes() == plain[1].tobytes()
 
 
+@pytest.mark.parametrize("diverging", [False, True])
+def test_where_no_cut_looks_the_photograph_is_hatched_and_has_no_colour(diverging: bool) -> None:
+    heat = np.zeros((60, 80))
+    heat[:, :30] = np.nan
+    heat[:, 70:] = 1
+    pixels = np.asarray(overlay(PHOTO, heat, diverging=diverging)).astype(int)
+    unseen = pixels[:, :30]
+    assert np.ptp(unseen, axis=-1).max() == 0
+    grey = np.asarray(Image.fromarray(PHOTO).convert("L"))[:, :30]
+    tone = (unseen[..., 0] - (1 - HATCHED) * grey) / HATCHED
+    off = np.abs(tone[..., None] - STRIPES)
+    assert off.min(-1).max() < 2  # one of the two stripes everywhere
+    assert (off < 2).mean((0, 1)).min() > 0.4  # and both of them
+    known = np.asarray(overlay(PHOTO, np.nan_to_num(heat), diverging=diverging))
+    np.testing.assert_array_equal(pixels[:, 30:], known[:, 30:])
+
+
+def test_the_legend_says_what_is_hatched_where_there_is_any() -> None:
+    heat = np.arange(16.0).reshape(4, 4)
+    plain = side_by_side(PHOTO, [("attention", heat, False)])
+    heat[:, 0] = np.nan
+    noted = side_by_side(PHOTO, [("attention", heat, False)])
+    half = plain.width // 2
+
+    def ink(picture: Image.Image) -> int:
+        """Dark pixels below the photograph, where its colour bar would be."""
+        below = np.asarray(picture.convert("L"))[-40:, :half]
+        return int((below < 120).sum())
+
+    assert "no crop looks" in NOT_SEEN
+    assert ink(plain) == 0
+    assert ink(noted) > 200
+
+
+def test_a_large_photograph_needs_little_memory() -> None:
+    """Of numpy's arrays, by tracemalloc. Float64 colours of all pixels took 250 bytes a pixel."""
+    photo = np.zeros((1200, 1600, 3), np.uint8)
+    heat = np.random.default_rng(0).random((1200, 1600), dtype=np.float32)
+    overlay(PHOTO, heat[:60, :80])  # matplotlib is imported
+    peaks = []
+    draws: tuple[Callable[[], Image.Image], ...] = (
+        lambda: overlay(photo, heat),
+        lambda: overlay(photo, heat[:14, :14], diverging=True),
+        lambda: side_by_side(photo, [("a", heat, False), ("b", heat, True)]),
+    )
+    for draw in draws:
+        tracemalloc.start()
+        draw()
+        peaks.append(tracemalloc.get_traced_memory()[1] / heat.size)
+        tracemalloc.stop()
+    assert max(peaks) < 40, peaks
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 99), st.booleans())
 def test_a_mirrored_map_of_a_mirrored_image_is_the_mirrored_picture(
@@ -106,16 +157,16 @@ def test_less_and_more_differ_for_every_eye_and_nothing_is_white() -> None:
 
 
 def test_limits_are_the_ends_of_the_values_and_symmetric_for_differences() -> None:
-    values = np.array([[-1.0, 0.5], [0.0, 3.0]])
+    values = np.array([[-1.0, 0.5], [0.0, 3.0]], np.float32)
     assert Limits.of([values], diverging=False) == Limits(-1.0, 3.0, False)
     assert Limits.of([values], diverging=True) == Limits(-3.0, 3.0, False)
     assert Limits.of([values, values + 9], diverging=False) == Limits(-1.0, 12.0, False)
-    flat = Limits.of([np.full((2, 2), 0.3)], diverging=False)
-    assert np.isfinite(flat.place(np.full((2, 2), 0.3))).all()
+    level = np.full((2, 2), 0.3, np.float32)
+    assert np.isfinite(Limits.of([level], diverging=False).place(level)).all()
 
 
 def test_one_outlying_patch_does_not_take_the_colour_of_all_others() -> None:
-    heat = np.random.default_rng(0).random((14, 14))
+    heat = np.random.default_rng(0).random((14, 14), dtype=np.float32)
     heat[3, 3] = 50
     limits = Limits.of([heat], diverging=False)
     assert limits.beyond
@@ -161,13 +212,27 @@ def test_a_sheet_keeps_its_rows_as_they_are() -> None:
     assert (np.asarray(page)[:heading] < 128).any()
 
 
+def test_a_title_that_is_too_long_goes_on_in_another_line() -> None:
+    heat = np.arange(16.0).reshape(4, 4)
+    words = "a title of many words that is far longer than two panels are wide, and then some"
+    short, long = (side_by_side(PHOTO, [("a", heat, False)], title=t) for t in ("a", words))
+    assert long.width == short.width
+    assert long.height > short.height + 20
+    right = np.asarray(long.convert("L"))[:70, -8:]  # no letter is cut at the edge
+    assert right.min() > 200
+    one, two = (sheet([short], title=t) for t in ("a", words))
+    assert two.height > one.height + 20
+    assert np.asarray(two.convert("L"))[: two.height - short.height, -8:].min() > 200
+
+
 @pytest.mark.parametrize(
     ("image", "heat", "said"),
     [
         (PHOTO.astype(float), np.zeros((2, 2)), "expected uint8"),
         (PHOTO[..., 0], np.zeros((2, 2)), r"expected uint8 \(H, W, 3\)"),
         (PHOTO, np.zeros(4), r"heat has shape \(4,\), expected \(h, w\)"),
-        (PHOTO, np.array([[np.nan]]), "finite"),
+        (PHOTO, np.array([[np.nan]]), "nan alone"),
+        (PHOTO, np.array([[0, np.inf]]), "infinite entries"),
     ],
 )
 def test_what_is_no_image_or_no_map_is_refused(
@@ -191,7 +256,7 @@ def test_nothing_to_draw_is_an_error() -> None:
 def test_without_matplotlib_the_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("perceptmetrics.explanation.pictures.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
     with pytest.raises(OptionError, match=r"pip install 'perceptmetrics\[explain\]'"):
         overlay(PHOTO, np.zeros((2, 2)))
 

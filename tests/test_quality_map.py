@@ -11,7 +11,7 @@ import tiny
 from PIL import Image, ImageFilter
 
 import perceptmetrics as pm
-from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.errors import ImageError, OptionError, UnknownNameError
 from perceptmetrics.explanation.quality_map import QualityMap, quality_map
 from perceptmetrics.metric import Metric
 from perceptmetrics.views import RandomCrops
@@ -23,6 +23,12 @@ OWN_PIXELS = RandomCrops(size=32, resize_to=None, crops=2)
 @pytest.fixture(scope="module")
 def metric() -> Metric:
     return tiny.metric(view=OWN_PIXELS)
+
+
+def test_windows_are_by_default_those_the_metric_cuts_a_quarter_apart(metric: Metric) -> None:
+    found = quality_map(metric, tiny.photograph(40, 64))
+    assert (found.window, found.stride) == (32, 8)
+    assert found.map.shape == (2, 5)
 
 
 def test_each_entry_is_the_score_of_its_window_alone(metric: Metric) -> None:
@@ -89,9 +95,9 @@ def test_one_of_several_scores_is_chosen_by_name() -> None:
         for output in ("valence", "arousal")
     ]
     assert not np.allclose(maps[0], maps[1])
-    with pytest.raises(OptionError, match="choose by output: valence, arousal"):
+    with pytest.raises(OptionError, match="one of valence, arousal"):
         quality_map(two, photo, window=32, stride=8)
-    with pytest.raises(OptionError, match="gives no 'beauty'"):
+    with pytest.raises(UnknownNameError, match="'beauty'"):
         quality_map(two, photo, window=32, stride=8, output="beauty")
 
 

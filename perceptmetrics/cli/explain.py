@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from perceptmetrics.cli.exit_codes import DONE, FAILED, SOME_FAILED
-from perceptmetrics.cli.text import columns, one_line
+from perceptmetrics.cli.metric_options import metric_options
+from perceptmetrics.cli.output_folder import output_folder
 from perceptmetrics.errors import ImageError, OptionError
-
-if TYPE_CHECKING:
-    from perceptmetrics.metric import Metric
 
 
 @click.command(
@@ -56,41 +52,14 @@ if TYPE_CHECKING:
     "--compare",
     is_flag=True,
     help="Add occlusion and integrated gradients, and test which explanation is faithful by "
-    "deletion and insertion; takes minutes an image.",
+    "deletion and insertion, over all images from two on; takes minutes an image.",
 )
 @click.option(
     "--quality-map", is_flag=True, help="Add a map of the scores of dense crops, as for iqa."
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps, ...")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Cuts, or heads of a layer, in one forward pass; changes speed and memory only.",
-)
-@click.option(
-    "--crops",
-    type=click.IntRange(min=1),
-    help="Cuts to average, for metrics that average several; fewer take less time.",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Draws the cuts, for metrics that draw them."
-)
-@click.option(
-    "--base",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of base weights to use instead of the cache.",
-)
-@click.option(
-    "--allow-other-base",
-    is_flag=True,
-    help="Use base weights that the adapter was not trained on; scores change.",
-)
-@click.option(
-    "--progress/--no-progress",
-    default=None,
-    help="A progress bar on standard error; by default where that is a terminal.",
+@metric_options(
+    batch="Cuts, or heads of a layer, in one forward pass; changes speed and memory only.",
+    crops="Cuts to average, for metrics that average several; fewer take less time.",
 )
 @click.pass_context
 def explain(
@@ -120,7 +89,8 @@ def explain(
     Without --heads, each image gets NAME.heads.png (the top heads: where they look, where they
     looked before training, the difference), NAME.shift.png (that difference for the first head,
     over the image), NAME.methods.png (attention rollout, gradient x attention, and what --compare
-    adds), NAME.quality.png (with --quality-map), and NAME.json.
+    adds), NAME.quality.png (with --quality-map), and NAME.json. With --compare, comparison.csv and
+    comparison.json say which explanation is the more faithful over two images or more.
 
     With --heads, heads are ranked over all images: heads.csv, heads.json, heads.png, and shift.png
     (the top heads on the images on which each does most). effects.jsonl keeps what was measured:
@@ -148,157 +118,51 @@ def explain(
     ]
     if not any(isinstance(one, str) for one in found):
         raise next(one for one in found if isinstance(one, ImageError))
-    _make(output)
-    import numpy as np
-
-    from perceptmetrics.create import create_metric
-    from perceptmetrics.explanation.effects import explained_output
-    from perceptmetrics.explanation.pictures import colour_map
-
-    colour_map(False)  # what is missing is said before minutes are spent
-    if compare and find_spec("captum") is None:
-        raise OptionError("--compare needs captum: pip install 'perceptmetrics[explain]'")
-    metric = create_metric(
-        metric_name,
-        base=base,
-        allow_other_base=allow_other_base,
-        crops=crops,
-        seed=seed,
-        batch_size=batch_size,
-        device=device,
-    )
-    explained_output(metric, np.zeros(len(metric.labels)), score_name)  # refuses a wrong --score
     shown = sys.stderr.isatty() if progress is None else progress
-    if heads:
-        good, bad = _rank(metric, found, output, score_name, top, base, shown)
-    else:
-        good, bad = _each(
-            *(metric, found, output, score_name, top, base, shown),
-            compare=compare,
-            quality_map=quality_map,
+    with output_folder(output):
+        from perceptmetrics.explanation.colours import colour_map
+
+        colour_map(False)  # what is missing is said before minutes are spent
+        _require("captum", "--compare", compare)
+        _require("scipy", "--heads", heads)
+        from perceptmetrics.create import create_metric
+
+        metric = create_metric(
+            metric_name,
+            base=base,
+            allow_other_base=allow_other_base,
+            crops=crops,
+            seed=seed,
+            batch_size=batch_size,
+            device=device,
         )
+        from perceptmetrics.cli.explain_work import explain_each, rank_all
+        from perceptmetrics.explanation.requirements import check_metric, check_quality_map
+
+        check_metric(metric, score_name)
+        if quality_map:
+            check_quality_map(metric, score_name)
+        if heads:
+            good, bad = rank_all(
+                metric, found, output, score=score_name, top=top, base=base, progress=shown
+            )
+        else:
+            good, bad = explain_each(
+                metric,
+                found,
+                output,
+                score=score_name,
+                top=top,
+                base=base,
+                progress=shown,
+                compare=compare,
+                quality_map=quality_map,
+            )
     if bad:
         click.echo(f"{bad} of {good + bad} images could not be explained", err=True)
     ctx.exit(DONE if not bad else SOME_FAILED if good else FAILED)
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(
-            f"cannot make the folder {folder}: {error.strerror}; name another place"
-        ) from error
-
-
-def _each(
-    metric: Metric,
-    images: Sequence[str | ImageError],
-    output: Path,
-    score_name: str | None,
-    top: int,
-    base: Path | None,
-    shown: bool,
-    *,
-    compare: bool,
-    quality_map: bool,
-) -> tuple[int, int]:
-    from tqdm import tqdm
-
-    from perceptmetrics.explanation.files import explain_file, stems
-    from perceptmetrics.explanation.methods import QUICK, THOROUGH
-    from perceptmetrics.explanation.pretrained import pretrained_encoder
-
-    pretrained = pretrained_encoder(metric, base)
-    names = stems([one for one in images if isinstance(one, str)])
-    good = 0
-    for image in tqdm(images, unit=" images", disable=not shown, file=sys.stderr):
-        try:
-            if isinstance(image, ImageError):
-                raise image
-            data = explain_file(
-                metric,
-                image,
-                output / names[image],
-                pretrained=pretrained,
-                output=score_name,
-                top=top,
-                methods=THOROUGH if compare else QUICK,
-                play=compare,
-                quality_map=quality_map,
-            )
-        except ImageError as error:
-            _say_error(error.item, error.reason)
-            continue
-        good += 1
-        strongest = ", ".join(
-            f"{head['layer']}.{head['head']} {head['change']:+.3g}" for head in data["heads"][:top]
-        )
-        tqdm.write(f"{image}: {data['output']} {data['score']:.4f}; heads {strongest}")
-    return good, len(images) - good
-
-
-def _rank(
-    metric: Metric,
-    images: Sequence[str | ImageError],
-    output: Path,
-    score_name: str | None,
-    top: int,
-    base: Path | None,
-    shown: bool,
-) -> tuple[int, int]:
-    from tqdm import tqdm
-
-    from perceptmetrics.explanation.files import RECORD, write_ranking
-    from perceptmetrics.explanation.folder import Measured, rank_heads
-    from perceptmetrics.explanation.pretrained import pretrained_encoder
-
-    kept = 0
-    measured: list[Measured] = []
-    with tqdm(total=len(images), unit=" images", disable=not shown, file=sys.stderr) as bar:
-        for one in rank_heads(metric, images, output / RECORD):
-            kept += one.kept
-            if one.effects is None:
-                _say_error(one.image, one.error)
-            else:
-                measured.append(one)
-            bar.update()
-    if kept:
-        click.echo(f"{kept} of {len(measured)} images were measured by an earlier run", err=True)
-    if not measured:
-        return 0, len(images)
-    pretrained = pretrained_encoder(metric, base)
-    data = write_ranking(
-        metric, measured, output, pretrained=pretrained, output=score_name, top=top
-    )
-    click.echo(_table(data["heads"][:top]))
-    if "top_over_random" in data:
-        times = data["top_over_random"]
-        if times["low"] is not None:
-            click.echo(
-                f"on images that did not choose it, the top head changes the judgement "
-                f"{times['value']:.1f} [{times['low']:.1f}, {times['high']:.1f}] times as much as "
-                "a random head"
-            )
-    return len(measured), len(images) - len(measured)
-
-
-def _table(heads: Iterable[dict[str, Any]]) -> str:
-    def cell(value: float | None) -> str:
-        return "-" if value is None else f"{value:.4f}"
-
-    rows = [("layer", "head", "size of change", "95 % from", "to", "mean change")]
-    rows += [
-        (
-            *(str(one["layer"]), str(one["head"]), cell(one["absolute"])),
-            *(cell(one["absolute_low"]), cell(one["absolute_high"]), cell(one["mean"])),
-        )
-        for one in heads
-    ]
-    return columns(rows)
-
-
-def _say_error(item: str, reason: str) -> None:
-    from tqdm import tqdm
-
-    tqdm.write(one_line(f"error: {item}: {reason}"), file=sys.stderr)
+def _require(package: str, option: str, wanted: bool) -> None:
+    if wanted and find_spec(package) is None:
+        raise OptionError(f"{option} needs {package}: pip install 'perceptmetrics[explain]'")

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from perceptmetrics.data.batches import to_tensor
-from perceptmetrics.errors import OptionError
+from perceptmetrics.errors import DataError, OptionError
 from perceptmetrics.explanation.attention import layers_and_heads, readable_encoder
 from perceptmetrics.explanation.masking import masked_embeddings
 from perceptmetrics.metric import Metric
 from perceptmetrics.registry import unknown_name
-from perceptmetrics.statistics.checks import Floats
+from perceptmetrics.statistics.checks import Floats, finite
 from perceptmetrics.views import Pixels
 
 
@@ -27,10 +27,22 @@ class HeadEffects:
     Attributes:
         baseline: (K,) float64: scores in the ratings' unit, or probabilities of the classes.
         masked: (layers, heads, K) float64: the same, with that head made uniform.
+
+    Raises:
+        DataError: Shapes do not fit, or a number is not finite.
     """
 
     baseline: Floats
     masked: Floats
+
+    def __post_init__(self) -> None:
+        """Refuses what no model gave, or a model whose arithmetic broke."""
+        baseline, masked = finite("baseline", self.baseline), finite("masked", self.masked)
+        if baseline.ndim != 1 or masked.ndim != 3 or masked.shape[-1:] != baseline.shape:
+            raise DataError(
+                f"baseline has shape {baseline.shape} and masked {masked.shape}, expected (K,) and "
+                "(layers, heads, K)"
+            )
 
     def change(self, output: int) -> Floats:
         """(layers, heads) of one output: what it becomes, less what it is.
@@ -62,6 +74,7 @@ def head_effects(
 
     Raises:
         OptionError: The metric's backbone does not expose its attention, or has no such layer.
+        DataError: A judgement is no finite number, as half precision may give.
 
     Example:
         >>> import perceptmetrics as pm

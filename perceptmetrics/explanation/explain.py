@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from perceptmetrics.adaptation import Strategy
 from perceptmetrics.backbones.vit import VisionTransformer
+from perceptmetrics.create import create_metric
 from perceptmetrics.errors import OptionError
 from perceptmetrics.explanation.attention import front_tokens, pooled_attention
 from perceptmetrics.explanation.effects import (
@@ -22,6 +25,7 @@ from perceptmetrics.explanation.effects import (
 from perceptmetrics.explanation.placement import Maps, Placement, placement_of
 from perceptmetrics.explanation.pretrained import pretrained_encoder
 from perceptmetrics.explanation.ranking import HeadImportance, head_importance
+from perceptmetrics.explanation.requirements import check_metric
 from perceptmetrics.images import ImageInput, iterate_images, load_image
 from perceptmetrics.metric import Metric
 from perceptmetrics.statistics.checks import Floats
@@ -56,6 +60,8 @@ class Explanation:
 
     Attributes:
         metric: Name of the metric.
+        strategy: How its encoder was trained: ``lora``, ``full``, or ``frozen``, where it was not
+            and attention is as before.
         names: N names of images, as errors call them.
         outputs: N names of what is explained: the score, or the predicted class.
         scores: (N,) float64, what the metric says: the score in the ratings' unit, or the
@@ -71,6 +77,7 @@ class Explanation:
     """
 
     metric: str
+    strategy: Strategy
     names: tuple[str, ...]
     outputs: tuple[str, ...]
     scores: Floats
@@ -126,7 +133,7 @@ class Explanation:
 
 
 def explain(
-    metric: Metric,
+    metric: Metric | str | os.PathLike[str],
     images: ImageInput | Iterable[ImageInput],
     *,
     output: str | None = None,
@@ -140,7 +147,8 @@ def explain(
     many times more as the metric averages cuts (``create_metric(..., crops=...)`` sets how many).
 
     Args:
-        metric: What judges.
+        metric: What judges: a metric, or what :func:`~perceptmetrics.create_metric` makes one of,
+            a name, a run folder or an adapter file, which is then loaded anew in each call.
         images: One image or many, as the metric takes them. Many at a time cost memory for their
             attention (L/14: 400 kB a cut); to rank heads over thousands, use
             :func:`perceptmetrics.explanation.folder.rank_heads`.
@@ -154,9 +162,9 @@ def explain(
 
     Raises:
         ImageError: An image cannot be used; the text names it.
-        OptionError: The metric gives several scores and ``output`` names none, its backbone does
-            not expose its attention, or its view does not say where it cuts.
-        UnknownNameError: The metric has no such output.
+        OptionError: ``metric`` is none, or gives several scores and ``output`` names none, its
+            backbone does not expose its attention, or its view does not say where it cuts.
+        UnknownNameError: There is no metric of that name, or it has no such output.
         WeightsError: The pretrained weights are not on this machine.
 
     Example:
@@ -169,12 +177,16 @@ def explain(
         >>> why.shift(0, layer, head).difference.shape  # doctest: +SKIP
         (427, 640)
     """
+    if isinstance(metric, str | os.PathLike):
+        metric = create_metric(metric)
+    check_metric(metric, output)
     if shift and pretrained is None:
         pretrained = pretrained_encoder(metric)
     pictures = ((name, load_image(item, name=name)) for name, item in iterate_images(images))
-    measured = ((name, image, head_effects(metric, image)) for name, image in pictures)
+    judge = metric
+    measured = ((name, image, head_effects(judge, image)) for name, image in pictures)
     return explain_measured(
-        metric, measured, output=output, pretrained=pretrained if shift else None
+        judge, measured, output=output, pretrained=pretrained if shift else None
     )
 
 
@@ -211,6 +223,7 @@ def explain_measured(
         changes.append(effects.change(chosen))
     return Explanation(
         metric=metric.card.name,
+        strategy=metric.model.strategy,
         names=tuple(names),
         outputs=tuple(outputs),
         scores=np.array(scores),

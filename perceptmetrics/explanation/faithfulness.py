@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from perceptmetrics.errors import DataError, OptionError
-from perceptmetrics.explanation.attribution import Score, as_floats
+from perceptmetrics.explanation.score_function import Score, as_floats
 from perceptmetrics.statistics import ConfidenceInterval, bootstrap_ci
 from perceptmetrics.statistics.checks import Floats, finite
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
-from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.errors import DataError, ImageError, OptionError
 from perceptmetrics.explanation.attention import layers_and_heads, readable_encoder
 from perceptmetrics.explanation.effects import HeadEffects, head_effects
+from perceptmetrics.explanation.writing import not_written
 from perceptmetrics.images import load_image
+from perceptmetrics.statistics.checks import finite
 
 if TYPE_CHECKING:
     from perceptmetrics.metric import Metric
@@ -48,8 +50,10 @@ def rank_heads(
     """Measures the heads on each image, and appends what is found to a record as it comes.
 
     A record that a killed run left is read first: what it holds of unchanged files is not computed
-    again, and a last line that was cut is computed anew. Stack ``effects.change(output)`` of the
-    images and give them to :func:`~perceptmetrics.explanation.ranking.head_importance`.
+    again, and a last line that was cut is computed anew. Numbers are those that the record holds,
+    so that a run which goes on gives the same bytes as one that was never stopped. Stack
+    ``effects.change(output)`` of the images and give them to
+    :func:`~perceptmetrics.explanation.ranking.head_importance`.
 
     Args:
         metric: What judges.
@@ -60,8 +64,8 @@ def rank_heads(
         The images, in their order.
 
     Raises:
-        OptionError: The record is another metric's, is in use, or cannot be written; or the
-            metric's backbone does not expose its attention.
+        OptionError: The record is another metric's, is damaged, is in use, or cannot be written;
+            or the metric's backbone does not expose its attention.
 
     Example:
         >>> import perceptmetrics as pm
@@ -73,8 +77,6 @@ def rank_heads(
     header = described(metric)
     with _opened(record) as stream:
         kept = _read(stream, header, record)
-        if not kept:
-            _append(stream, header, record)
         for image in images:
             try:
                 if isinstance(image, ImageError):
@@ -83,12 +85,17 @@ def rank_heads(
                 if (image, stamp) in kept:
                     yield Measured(image, kept[image, stamp], kept=True)
                     continue
-                effects = head_effects(metric, load_image(image))
+                entry = _entry(image, stamp, head_effects(metric, load_image(image)))
             except ImageError as error:
                 yield Measured(error.item, None, error.reason)
                 continue
-            _append(stream, _line(image, stamp, effects), record)
-            yield Measured(image, effects)
+            except DataError as error:
+                yield Measured(str(image), None, f"cannot be judged: {error}")
+                continue
+            if not stream.tell():
+                _append(stream, header, record)
+            _append(stream, entry, record)
+            yield Measured(image, _effects(entry, header))
 
 
 def described(metric: Metric) -> dict[str, Any]:
@@ -120,10 +127,18 @@ def _opened(record: Path) -> Iterator[IO[bytes]]:
                 f"{record} is being written by another process; wait for it, or name another place"
             ) from error
         except OSError as error:
-            raise OptionError(
-                f"cannot write {record}: {error.strerror}; name another place"
-            ) from error
-        yield stream
+            raise not_written(record, error) from error
+        try:
+            yield stream
+        finally:
+            if not stream.tell():  # nothing was measured: no file is better than an empty one
+                held.callback(_remove, record, Path(lock.lock_file))
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _read(
@@ -142,21 +157,26 @@ def _read(
             _check(lines[0], header, record)
         elif not json.dumps(header).encode().startswith(text):
             raise OptionError(f"{record} is no record of head effects; name another place")
-        stream.truncate(0)
-        return {}
-    _check(lines[0], header, record)
+        whole, lines = b"", []
+    else:
+        _check(lines[0], header, record)
     stream.truncate(len(whole))
+    stream.seek(0, os.SEEK_END)
     found = {}
-    try:
-        for line in lines[1:]:
+    for number, line in enumerate(lines[1:], start=2):
+        try:
             entry = json.loads(line)
-            effects = HeadEffects(np.array(entry["baseline"]), np.array(entry["masked"]))
-            found[entry["image"], entry["stamp"]] = effects
-    except (ValueError, KeyError, TypeError) as error:
-        raise OptionError(
-            f"{record} is damaged (line {len(found) + 2}); delete it to begin anew"
-        ) from error
+            found[entry["image"], entry["stamp"]] = _effects(entry, header)
+        except (ValueError, KeyError, TypeError) as error:
+            raise OptionError(
+                f"{record} is damaged in line {number} ({_reason(error)}); delete the line to "
+                "measure its image again, or the file to begin anew"
+            ) from error
     return found
+
+
+def _reason(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _check(line: bytes, header: dict[str, Any], record: Path) -> None:
@@ -174,7 +194,20 @@ def _check(line: bytes, header: dict[str, Any], record: Path) -> None:
             )
 
 
-def _line(image: str, stamp: str, effects: HeadEffects) -> dict[str, Any]:
+def _effects(entry: dict[str, Any], header: dict[str, Any]) -> HeadEffects:
+    """What an entry holds.
+
+    Raises:
+        DataError: Its arrays are not those of this metric, or hold what is no finite number.
+    """
+    effects = HeadEffects(finite("baseline", entry["baseline"]), finite("masked", entry["masked"]))
+    wanted = (header["layers"], header["heads"], len(header["outputs"]))
+    if effects.masked.shape != wanted:
+        raise DataError(f"masked has shape {effects.masked.shape}, expected {wanted}")
+    return effects
+
+
+def _entry(image: str, stamp: str, effects: HeadEffects) -> dict[str, Any]:
     # They were computed in float32; the shortest decimals that say so.
     return {
         "image": image,
@@ -201,6 +234,4 @@ def _append(stream: IO[bytes], entry: dict[str, Any], record: Path) -> None:
         stream.write(json.dumps(entry).encode() + b"\n")
         stream.flush()
     except OSError as error:
-        raise OptionError(
-            f"cannot write {record}: {error.strerror}; make room (what was measured stays)"
-        ) from error
+        raise not_written(record, error, "; what was measured stays") from error

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from perceptmetrics.explanation.pictures import DPI, colour_map
+from perceptmetrics.explanation.colours import colour_map
+from perceptmetrics.explanation.pictures import DPI
 from perceptmetrics.explanation.ranking import HeadImportance, RankingStability
 
 if TYPE_CHECKING:

@@ -17,11 +17,7 @@ from perceptmetrics.explanation.attention import (
     readable_encoder,
     token_attention,
 )
-from perceptmetrics.explanation.attribution import (
-    gradient_attention_map,
-    integrated_gradients_map,
-    occlusion_map,
-)
+from perceptmetrics.explanation.attribution import integrated_gradients_map, occlusion_map
 from perceptmetrics.explanation.effects import cut_score, cuts_of
 from perceptmetrics.explanation.faithfulness import (
     CONTROL,
@@ -29,6 +25,7 @@ from perceptmetrics.explanation.faithfulness import (
     deletion_insertion,
     random_heat,
 )
+from perceptmetrics.explanation.gradient_attention import gradient_attention_map
 from perceptmetrics.explanation.rollout import attention_rollout
 from perceptmetrics.metric import Metric
 from perceptmetrics.statistics.checks import Floats
@@ -66,7 +63,7 @@ def rollout_map(metric: Metric, output: int, pixels: Tensor) -> Floats:
         rolled = torch.from_numpy(attention_rollout(layers))
         row = rolled[0]
         if encoder.spec.pool == "attention":
-            row = pooled_attention(encoder, normalised)[0, 0].double().cpu().mean(0) @ rolled
+            row = pooled_attention(encoder, normalised)[0, 0].cpu().double().mean(0) @ rolled
     height, width = pixels.shape[-2:]
     grid: Floats = patch_grid(row, encoder.spec, height, width).numpy()
     return grid

@@ -1,117 +1,41 @@
-"""Maps as pictures: over the photograph, side by side, and a sheet of several.
+"""Maps as pictures: a photograph and its maps side by side, and a sheet of several.
 
-Colours are chosen for all eyes: viridis runs from dark violet to yellow and means more where it is
-lighter; differences run from blue (less) over white (none) to orange (more). Drawn by matplotlib
-(extra ``explain``), its figures made directly, without pyplot, so that no window system is asked
-for and nothing global changes.
+Drawn by matplotlib (extra ``explain``), its figures made directly, without pyplot, so that no
+window system is asked for and nothing global changes.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
 from math import ceil
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from perceptmetrics.errors import DataError, OptionError
-from perceptmetrics.statistics.checks import Floats, finite
+from perceptmetrics.errors import OptionError
+from perceptmetrics.explanation.colours import Limits, colour_map
+from perceptmetrics.explanation.overlay import check_image, checked_map, overlay, resized_map
+from perceptmetrics.views import Pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
-
-Pixels = npt.NDArray[np.uint8]
 
 DPI = 150
 PANEL = 2.7  # inches wide
 MAX_COLUMNS = 4
+TALLEST = 3.0  # panels' height, in their widths
+SHOWN = 2 * round(PANEL * DPI)  # more pixels on a side than this, no panel can show
+NOT_SEEN = "hatched: no crop looks there"
 
 _INK = "#303030"
-_BLUE_ORANGE = ("#0b4fa8", "#4f9be0", "#ffffff", "#f59b2f", "#b34a00")
-_DARKEST = 0.35  # a photograph's black in grey: colour must show on it too
 _BAR = 0.12  # inches high
-# Above so many times the 99th percentile, a map's few largest values leave the rest without
-# colour: vision transformers park much attention on a few patches (Darcet et al. 2024).
-_OUTLYING = 2.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The values at the two ends of a colour map, and whether some lie beyond."""
-
-    low: float
-    high: float
-    beyond: bool
-
-    @classmethod
-    def of(cls, heats: Sequence[Floats], diverging: bool) -> Limits:
-        """Limits that suit all of these maps; symmetric about zero if diverging."""
-        values = np.concatenate([heat.ravel() for heat in heats])
-        low = 0.0 if diverging else float(values.min())
-        above = np.abs(values) if diverging else values - low
-        most, usual = float(above.max()), float(np.quantile(above, 0.99))
-        beyond = most > _OUTLYING * usual > 0
-        reach = usual if beyond else most
-        if reach <= 0:
-            reach = 1.0  # a flat map has one colour, whatever the range
-        return cls(-reach if diverging else low, low + reach, beyond)
-
-    def place(self, heat: Floats) -> Floats:
-        """Values to [0, 1]."""
-        return np.clip((heat - self.low) / (self.high - self.low), 0, 1)
-
-
-def overlay(
-    image: Pixels,
-    heat: npt.ArrayLike,
-    *,
-    diverging: bool = False,
-    alpha: float = 0.6,
-    limits: Limits | None = None,
-) -> Image.Image:
-    """A map over its photograph, which turns light grey so that all colour is the map's.
-
-    Args:
-        image: (H, W, 3) uint8, what the map is a map of: the cut, if the map is of a cut.
-        heat: (h, w) finite numbers; resized to (H, W).
-        diverging: A difference: zero shows the photograph, the further from zero the more colour.
-        alpha: How much colour covers the photograph, from 0 to 1; for a difference, at the ends.
-        limits: Values at the ends of the colours; the map's own when ``None``.
-
-    Returns:
-        An RGB picture of W x H.
-
-    Raises:
-        DataError: ``heat`` is not (h, w) finite numbers.
-        OptionError: ``image`` or ``alpha`` cannot be used, or matplotlib is not installed.
-
-    Example:
-        >>> overlay(np.zeros((30, 40, 3), np.uint8), [[0.0, 1.0]]).size
-        (40, 30)
-    """
-    check_image(image)
-    if not 0 <= alpha <= 1:
-        raise OptionError(f"alpha is {alpha}, expected 0 to 1")
-    values = _map(heat)
-    limits = limits or Limits.of([values], diverging)
-    height, width = image.shape[:2]
-    small = Image.fromarray(limits.place(values).astype(np.float32))
-    # Bilinear: it never shows a value that no patch has, where bicubic rings.
-    placed = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR), dtype=np.float64)
-    colours = colour_map(diverging)(placed)[..., :3] * 255
-    grey = np.asarray(Image.fromarray(image).convert("L"), dtype=np.float64)[..., None]
-    light = _DARKEST * 255 + (1 - _DARKEST) * grey
-    strength = np.minimum(1, 2 * np.abs(2 * placed - 1))[..., None] if diverging else 1.0
-    cover = alpha * strength
-    return Image.fromarray((light * (1 - cover) + colours * cover).round().astype(np.uint8))
+_LETTER = 0.0088  # of a bold title: inches wide, a point of the font's size
+_LINE = 0.019  # inches high, a point
 
 
 def side_by_side(
@@ -125,7 +49,8 @@ def side_by_side(
 
     Args:
         image: (H, W, 3) uint8.
-        maps: (title, (h, w) map, whether it is a difference), at least one.
+        maps: (title, (h, w) map, whether it is a difference), at least one. ``nan`` is where a
+            map says nothing, as :func:`~perceptmetrics.explanation.overlay.overlay` has it.
         title: Above all.
         shared_scale: Maps that are not differences have one range of colours, so that colours can
             be compared, as between the attention of two models.
@@ -134,7 +59,7 @@ def side_by_side(
         An RGB picture, at most four panels wide.
 
     Raises:
-        DataError: A map is not (h, w) finite numbers.
+        DataError: A map is not (h, w), has infinite entries, or ``nan`` alone.
         OptionError: There is no map, ``image`` cannot be used, or matplotlib is not installed.
 
     Example:
@@ -146,23 +71,26 @@ def side_by_side(
     check_image(image)
     if not maps:
         raise OptionError("side_by_side needs at least one map")
-    heats = [_map(heat) for _, heat, _ in maps]
+    heats = [checked_map(heat) for _, heat, _ in maps]
     plain = [heat for heat, (_, _, diverging) in zip(heats, maps, strict=True) if not diverging]
     common = Limits.of(plain, False) if shared_scale and plain else None
+    image = _to_panel(image)
     columns = min(len(maps) + 1, MAX_COLUMNS)
     rows = ceil((len(maps) + 1) / columns)
-    tall = PANEL * image.shape[0] / image.shape[1]
+    tall = PANEL * min(image.shape[0] / image.shape[1], TALLEST)
     lines = max(len(_wrapped(name).splitlines()) for name, _, _ in maps)
     heights = [tall, _BAR] * rows
-    figure = _figure(
-        columns * PANEL, sum(heights) + rows * (0.34 + 0.22 * lines) + (0.35 if title else 0)
-    )
+    title, above = _title(title, columns * PANEL, 14)
+    figure = _figure(columns * PANEL, sum(heights) + rows * (0.34 + 0.22 * lines) + above)
     grid = figure.add_gridspec(2 * rows, columns, height_ratios=heights)
     _panel(figure.add_subplot(grid[0, 0]), image, "image")
+    if any(np.isnan(heat).any() for heat in heats):
+        _note(figure.add_subplot(grid[1, 0]), NOT_SEEN)
     for place, (heat, (name, _, diverging)) in enumerate(zip(heats, maps, strict=True), start=1):
         row, column = 2 * (place // columns), place % columns
         own = common if common is not None and not diverging else Limits.of([heat], diverging)
-        drawn = overlay(image, heat, diverging=diverging, limits=own)
+        shown = resized_map(heat, *image.shape[:2])
+        drawn = overlay(image, shown, diverging=diverging, limits=own)
         _panel(figure.add_subplot(grid[row, column]), np.asarray(drawn), _wrapped(name))
         _bar(figure.add_subplot(grid[row + 1, column]), own, diverging)
     if title:
@@ -199,45 +127,6 @@ def sheet(rows: Sequence[Image.Image], *, title: str = "") -> Image.Image:
     return page
 
 
-def colour_map(diverging: bool) -> Colormap:
-    """[0, 1] to colours: viridis, or blue, white and orange for differences.
-
-    Raises:
-        OptionError: matplotlib is not installed.
-
-    Example:
-        >>> [round(float(part), 2) for part in colour_map(diverging=True)(0.5)[:3]]
-        [1.0, 1.0, 1.0]
-    """
-    if find_spec("matplotlib") is None:
-        raise OptionError("pictures need matplotlib: pip install 'perceptmetrics[explain]'")
-    from matplotlib import colormaps
-    from matplotlib.colors import LinearSegmentedColormap
-
-    if not diverging:
-        return colormaps["viridis"]
-    # An odd number of steps, so that one of them is zero.
-    return LinearSegmentedColormap.from_list("blue_orange", _BLUE_ORANGE, N=257)
-
-
-def check_image(image: Pixels) -> None:
-    """Refuses what is not (H, W, 3) uint8.
-
-    Raises:
-        OptionError: It is something else.
-    """
-    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
-    if shape is None or len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
-        raise OptionError(f"image is {dtype} of shape {shape}, expected uint8 (H, W, 3)")
-
-
-def _map(heat: npt.ArrayLike) -> Floats:
-    values = finite("heat", heat)
-    if values.ndim != 2 or values.size == 0:
-        raise DataError(f"heat has shape {values.shape}, expected (h, w)")
-    return values
-
-
 def _figure(width: float, height: float) -> Figure:
     colour_map(False)  # says what to install
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -248,6 +137,21 @@ def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, layout=margins)
     FigureCanvasAgg(figure)
     return figure
+
+
+def _to_panel(image: Pixels) -> Pixels:
+    """The photograph at no more than :data:`SHOWN` pixels a side, for all that follows is slow."""
+    scale = SHOWN / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
+
+
+def _title(text: str, width: float, size: float) -> tuple[str, float]:
+    """A title in lines that fit so many inches, and the height that they take."""
+    lines = wrap(text, max(12, int(width / (size * _LETTER))))
+    return "\n".join(lines), (len(lines) * size * _LINE + 0.09) if lines else 0.0
 
 
 def _wrapped(name: str) -> str:
@@ -277,12 +181,18 @@ def _bar(axes: Axes, limits: Limits, diverging: bool) -> None:
     axes.set_axis_off()
 
 
+def _note(axes: Axes, text: str) -> None:
+    axes.text(0, -0.25, text, ha="left", va="top", color=_INK, fontsize=12)
+    axes.set_axis_off()
+
+
 def _number(value: float) -> str:
     return f"{value:.2g}".replace("-", "−") if abs(value) < 10 else f"{value:.0f}"
 
 
 def _heading(title: str, width: int) -> Image.Image:
-    figure = _figure(width / DPI, 0.5)
+    title, tall = _title(title, width / DPI, 18)
+    figure = _figure(width / DPI, tall + 0.07)
     figure.text(0.006, 0.5, title, color=_INK, fontsize=18, fontweight="bold", va="center")
     return _drawn(figure)
 

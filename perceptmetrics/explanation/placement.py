@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,7 @@ class Placement:
         placed = torch.where(inside, sized[:-1] / sized[-1], torch.nan)
         return placed.view(*leading, self.height, self.width).numpy()
 
+    @cached_property
     def covered(self) -> npt.NDArray[np.bool_]:
         """(H, W): which pixels of the image a patch of any cut covers."""
         side = self.plan.size // self.patch_size
@@ -87,16 +89,9 @@ class Placement:
         return known
 
     def seen(self) -> tuple[int, int, int, int]:
-        """Top, left, bottom and right of the box of the image that holds all cuts."""
-        plan = self.plan
-        tops, lefts = [cut.top for cut in plan.cuts], [cut.left for cut in plan.cuts]
-        down, across = self.height / plan.height, self.width / plan.width
-        return (
-            round(min(tops) * down),
-            round(min(lefts) * across),
-            round((max(tops) + plan.size) * down),
-            round((max(lefts) + plan.size) * across),
-        )
+        """Top, left, bottom and right of the least box of the image that holds all of that."""
+        rows, columns = (np.flatnonzero(self.covered.any(axis)) for axis in (1, 0))
+        return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def placement_of(view: View, height: int, width: int, *, patch_size: int, seed: int) -> Placement:

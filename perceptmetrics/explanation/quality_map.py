@@ -12,6 +12,7 @@ import torch
 
 from perceptmetrics.data.batches import to_tensor
 from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.explanation.requirements import check_quality_map, cut_size
 from perceptmetrics.images import ImageInput, load_image
 from perceptmetrics.metric import Metric
 from perceptmetrics.statistics.checks import Floats
@@ -64,8 +65,8 @@ def quality_map(
     metric: Metric,
     image: ImageInput,
     *,
-    window: int,
-    stride: int,
+    window: int | None = None,
+    stride: int | None = None,
     batch_size: int = 16,
     output: str | None = None,
 ) -> QualityMap:
@@ -80,8 +81,9 @@ def quality_map(
         metric: One that gives scores, not classes.
         image: One picture, as :class:`~perceptmetrics.metric.Metric` takes it.
         window: Side of the square that is judged, in pixels of the resized picture; at least one
-            patch of the backbone.
-        stride: At most so many pixels from one window to the next.
+            patch of the backbone. That of the metric's own cuts when ``None``.
+        stride: At most so many pixels from one window to the next; a quarter of the window when
+            ``None``.
         batch_size: Windows in one forward; changes memory, not results.
         output: Which score, where the metric gives several.
 
@@ -90,7 +92,8 @@ def quality_map(
 
     Raises:
         ImageError: The picture cannot be read, or is smaller than the window.
-        OptionError: An argument cannot be used.
+        OptionError: An argument cannot be used, or the metric tells classes.
+        UnknownNameError: The metric has no such score.
 
     Example:
         >>> import perceptmetrics as pm
@@ -99,11 +102,12 @@ def quality_map(
         >>> where.map.shape, where.spread().shape  # doctest: +SKIP
         ((8, 12), (384, 512))
     """
-    patch = metric.model.spec.patch_size
-    _check_whole("window", window, patch)
+    column = check_quality_map(metric, output)
+    window = cut_size(metric) if window is None else window
+    _check_whole("window", window, metric.model.spec.patch_size)
+    stride = max(1, window // 4) if stride is None else stride
     _check_whole("stride", stride, 1)
     _check_whole("batch_size", batch_size, 1)
-    column = _output_of(metric, output)
     loaded = load_image(image)
     height, width = loaded.shape[:2]
     plan = metric.view.plan(height, width, np.random.default_rng(metric.seed))
@@ -127,20 +131,6 @@ def quality_map(
         stride=stride,
         image=resized,
     )
-
-
-def _output_of(metric: Metric, output: str | None) -> int:
-    names = ", ".join(metric.labels)
-    if metric.kind != "regression":
-        raise OptionError(
-            f"{metric.card.name} tells classes ({names}); a quality map needs a metric that gives "
-            "scores, such as iqa"
-        )
-    if output is None and len(metric.labels) > 1:
-        raise OptionError(f"{metric.card.name} gives several scores; choose by output: {names}")
-    if output is not None and output not in metric.labels:
-        raise OptionError(f"{metric.card.name} gives no {output!r}; it gives: {names}")
-    return metric.labels.index(output) if output is not None else 0
 
 
 def _check_whole(option: str, value: object, least: int) -> None:

@@ -96,9 +96,9 @@ class RankingStability:
     """How far two rankings agree that rest on different images.
 
     Attributes:
-        images: (S,) how many images each of the two rests on.
+        images: (S,) how many images each of the two rests on, ascending.
         agreement: (S,) SRCC between the importance of all heads in the one and in the other, mean
-            over draws.
+            over draws; ``nan`` where heads do not differ.
         agreement_low, agreement_high: (S,) the 5th and 95th percentile of the draws.
         top: How many leading heads ``overlap`` counts.
         overlap: (S,) part of the ``top`` heads of the one that are among those of the other.
@@ -112,15 +112,32 @@ class RankingStability:
     overlap: Floats
 
     def enough(self, agreement: float = 0.9) -> int | None:
-        """The least number of images with at least that agreement; ``None``: more are needed.
+        """From how many images on two rankings agree that well on average.
+
+        Both rankings rest on few images, so that either is nearer to the ranking of very many
+        images than to the other one: the answer is on the safe side.
+
+        Args:
+            agreement: SRCC above 0, at most 1.
+
+        Returns:
+            The least of ``images`` at which, and at all larger ones, agreement is that high;
+            ``None`` where the largest falls short: more images are needed.
+
+        Raises:
+            OptionError: ``agreement`` is no such SRCC.
 
         Example:
             >>> steady = [[[3.0, 2.0], [1.0, 0.0]]] * 8
             >>> ranking_stability(steady).enough()
             1
         """
-        good = np.flatnonzero(self.agreement >= agreement)
-        return int(self.images[good[0]]) if len(good) else None
+        if not 0 < agreement <= 1:
+            raise OptionError(f"agreement is {agreement}, expected an SRCC above 0, at most 1")
+        # Equal rankings agree by 1 less rounding; nan is no agreement.
+        short = np.flatnonzero(~(self.agreement >= agreement - 1e-12))
+        first = int(short[-1]) + 1 if len(short) else 0
+        return int(self.images[first]) if first < len(self.images) else None
 
 
 def ranking_stability(
@@ -160,6 +177,7 @@ def ranking_stability(
         raise DataError("the stability of a ranking needs at least 2 images, got 1")
     if sizes is None:
         sizes = sorted({*(2**k for k in range(half.bit_length())), half})
+    sizes = sorted(set(sizes))
     if not sizes or any(not 1 <= size <= half for size in sizes):
         raise OptionError(f"sizes {list(sizes)}: expected 1 to {half}, half of the images")
     if draws < 1 or top < 1:
@@ -179,16 +197,30 @@ def ranking_stability(
     )
 
 
+@dataclass(frozen=True)
+class HeldOutAdvantage:
+    """What the top head does on images that did not choose it.
+
+    Attributes:
+        heads: (layer, head) that each half of the images chose, for the other half to judge.
+        times: How many times the effect of a random head theirs is, with its interval.
+    """
+
+    heads: tuple[tuple[int, int], tuple[int, int]]
+    times: ConfidenceInterval
+
+
 def held_out_advantage(
     changes: npt.ArrayLike, *, level: float = 0.95, samples: int = 1000, seed: int = 0
-) -> ConfidenceInterval:
+) -> HeldOutAdvantage:
     """How many times the top head's effect exceeds a random head's, on images apart.
 
     A head that is chosen on the images that it is judged on looks better than it is. So each half
     of the images chooses the top head for the other half, which tells: the size of its effect over
     that of a head drawn at random (the mean over all heads), with a bootstrap interval over images.
-    An interval above 1 says that the top head matters more than a random one. Where heads differ by
-    noise alone, 3 % of 95 % intervals lay above 1 (24 images, 36 heads, 300 draws).
+    An interval above 1 says that the top head matters more than a random one. It is over the images
+    that judge, not over the choice: with few images another split may choose other heads. Where
+    heads differ by noise alone, 3 % of 95 % intervals lay above 1 (docs/explain.md).
 
     Args:
         changes: (N, layers, heads), N at least 4.
@@ -196,28 +228,36 @@ def held_out_advantage(
         samples: Bootstrap draws.
         seed: Draws the halves and the bootstrap.
 
+    Returns:
+        The two heads, and how much they exceed; ``nan`` where no head does anything.
+
     Raises:
         DataError: Fewer than four images, or entries that are not finite.
         OptionError: ``level`` or ``samples`` cannot be used.
 
     Example:
-        >>> print(held_out_advantage([[[3.0, 1.0], [0.0, 0.0]]] * 6))
-        3.000 [3.000, 3.000]
+        >>> found = held_out_advantage([[[1.0, 3.0], [0.0, 0.0]]] * 6)
+        >>> print(found.times, found.heads)
+        3.000 [3.000, 3.000] ((0, 1), (0, 1))
     """
     table = np.abs(_table(changes))
     if len(table) < 4:
         raise DataError(f"halves of at least 2 images are needed, got {len(table)} images")
     flat = table.reshape(len(table), -1)
     order = np.random.default_rng(seed).permutation(len(flat))
-    chosen = np.empty(len(flat))
-    for judging, choosing in ((order[::2], order[1::2]), (order[1::2], order[::2])):
-        chosen[judging] = flat[judging, int(flat[choosing].mean(0).argmax())]
+    effect = np.empty(len(flat))
+    heads = []
+    for choosing, judging in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+        top = int(flat[choosing].mean(0).argmax())
+        effect[judging] = flat[judging, top]
+        heads.append(divmod(top, table.shape[2]))
 
     def times(top: Floats, any_head: Floats) -> float:
         usual = float(any_head.mean())
         return float(top.mean()) / usual if usual > 0 else float("nan")
 
-    return bootstrap_ci(times, chosen, flat.mean(1), level=level, samples=samples, seed=seed)
+    found = bootstrap_ci(times, effect, flat.mean(1), level=level, samples=samples, seed=seed)
+    return HeldOutAdvantage((heads[0], heads[1]), found)
 
 
 def _table(changes: npt.ArrayLike) -> Floats:

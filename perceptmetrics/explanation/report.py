@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from perceptmetrics.explanation.explain import Explanation
-from perceptmetrics.explanation.faithfulness import DeletionInsertion
-from perceptmetrics.explanation.pictures import overlay, sheet, side_by_side
-from perceptmetrics.explanation.placement import Maps, Placement
+from perceptmetrics.explanation.faithfulness import CONTROL, Comparison, DeletionInsertion
+from perceptmetrics.explanation.overlay import overlay
+from perceptmetrics.explanation.pictures import sheet, side_by_side
+from perceptmetrics.explanation.placement import Placement
 from perceptmetrics.explanation.ranking import (
     HeadImportance,
+    HeldOutAdvantage,
     RankingStability,
 )
 from perceptmetrics.statistics import ConfidenceInterval
 from perceptmetrics.statistics.checks import Floats
 from perceptmetrics.views import Pixels
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 
 def head_row(why: Explanation, image: int, pixels: Pixels, layer: int, head: int) -> Image.Image:
     """The photograph, where the head looks after training and before, and the difference.
+
+    Of a frozen encoder, which training did not touch, it is one map.
 
     Args:
         why: The explanation, with pretrained attention.
@@ -37,16 +45,20 @@ def head_row(why: Explanation, image: int, pixels: Pixels, layer: int, head: int
     Raises:
         OptionError: There is no pretrained attention, or matplotlib is not installed.
     """
-    moved = why.shift(image, layer, head)
     place = why.placements[image]
     change = why.changes[image, layer, head]
+    if why.strategy == "frozen":
+        maps = [("attention", why.attention_map(image, layer, head), False)]
+    else:
+        moved = why.shift(image, layer, head)
+        maps = [
+            ("attention of the metric", moved.adapted, False),
+            ("before training", moved.pretrained, False),
+            ("difference", moved.difference, True),
+        ]
     return side_by_side(
         _seen(place, pixels),
-        [
-            ("attention of the metric", _finite(place, moved.adapted), False),
-            ("before training", _finite(place, moved.pretrained), False),
-            ("difference", _finite(place, moved.difference), True),
-        ],
+        [(name, _seen(place, heat), diverging) for name, heat, diverging in maps],
         title=f"layer {layer}, head {head}: {why.outputs[image]} {change:+.3g} when made uniform",
         shared_scale=True,
     )
@@ -66,7 +78,7 @@ def head_sheet(why: Explanation, image: int, pixels: Pixels, count: int) -> Imag
     """
     heads = why.strongest_heads(image, count)
     rows = [head_row(why, image, pixels, layer, head) for layer, head in heads]
-    return sheet(rows, title=judgement(why, image))
+    return sheet(rows, title=f"{judgement(why, image)}{training_note(why)}")
 
 
 def shift_overlay(why: Explanation, image: int, pixels: Pixels) -> Image.Image:
@@ -82,8 +94,8 @@ def shift_overlay(why: Explanation, image: int, pixels: Pixels) -> Image.Image:
     """
     ((layer, head),) = why.strongest_heads(image, 1)
     place = why.placements[image]
-    difference = _finite(place, why.shift(image, layer, head).difference)
-    return overlay(_seen(place, pixels), difference, diverging=True)
+    difference = why.shift(image, layer, head).difference
+    return overlay(_seen(place, pixels), _seen(place, difference), diverging=True)
 
 
 def method_sheet(
@@ -105,7 +117,7 @@ def method_sheet(
         OptionError: matplotlib is not installed.
     """
     placed = [
-        (name, _finite(place, place.at_image_size(grids)), signed)
+        (name, _seen(place, place.at_image_size(grids)), signed)
         for name, (grids, signed) in maps.items()
     ]
     return side_by_side(_seen(place, pixels), placed, title=title)
@@ -125,6 +137,7 @@ def image_data(
     data: dict[str, Any] = {
         "image": why.names[image],
         "metric": why.metric,
+        "strategy": why.strategy,
         "output": why.outputs[image],
         "score": float(why.scores[image]),
         "heads": [
@@ -147,7 +160,7 @@ def image_data(
 def ranking_data(
     found: HeadImportance,
     stability: RankingStability | None,
-    advantage: ConfidenceInterval | None,
+    advantage: HeldOutAdvantage | None,
 ) -> dict[str, Any]:
     """What is said of all heads, as JSON holds it.
 
@@ -182,11 +195,35 @@ def ranking_data(
         }
     if advantage is not None:
         data["top_over_random"] = {
-            "value": _figure(advantage.value),
-            "low": _figure(advantage.low),
-            "high": _figure(advantage.high),
+            "halves_chose": [{"layer": layer, "head": head} for layer, head in advantage.heads],
+            **interval_data(advantage.times),
         }
     return data
+
+
+def comparison_data(told: Comparison) -> dict[str, Any]:
+    """Which explanation is the more faithful, as JSON holds it: the best one first.
+
+    Args:
+        told: Over several images.
+    """
+    rows = [
+        {
+            "explanation": name,
+            "gap": interval_data(told.gap[name]),
+            "deletion_area": interval_data(told.deletion[name]),
+            "insertion_area": interval_data(told.insertion[name]),
+            "over_random": interval_data(told.over_control[name]) if name != CONTROL else None,
+        }
+        for name in (*told.ranking, CONTROL)
+    ]
+    lead = None if told.lead is None else interval_data(told.lead)
+    return {"images": told.images, "told": str(told), "lead": lead, "explanations": rows}
+
+
+def interval_data(interval: ConfidenceInterval) -> dict[str, float | None]:
+    """A figure and its 95 % interval."""
+    return {name: _figure(value) for name, value in asdict(interval).items()}
 
 
 def shift_sheet(
@@ -212,7 +249,7 @@ def shift_sheet(
         for (layer, head), images in chosen
         for image in images
     ]
-    return sheet(rows, title=title)
+    return sheet(rows, title=f"{title}{training_note(why)}")
 
 
 def judgement(why: Explanation, image: int) -> str:
@@ -221,17 +258,15 @@ def judgement(why: Explanation, image: int) -> str:
     return f"{what} {score}" if what == why.metric else f"{why.metric}: {what} {score}"
 
 
-def _seen(place: Placement, pixels: Pixels) -> Pixels:
-    """The box that the cuts span, blank where no cut looks: no value there is a finding."""
-    top, left, bottom, right = place.seen()
-    shown = np.where(place.covered()[..., None], pixels, np.uint8(255))
-    return np.ascontiguousarray(shown[top:bottom, left:right])
+def training_note(why: Explanation) -> str:
+    """What a sheet of a frozen encoder says at the end of its title; else nothing."""
+    return " (frozen: the encoder was not trained)" if why.strategy == "frozen" else ""
 
 
-def _finite(place: Placement, heat: Maps) -> Maps:
-    """The same box of a map; zero where no cut looks, for pictures take finite numbers."""
+def _seen(place: Placement, array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """The box that the cuts span, of an image or of a map at the image's size."""
     top, left, bottom, right = place.seen()
-    return np.nan_to_num(heat[top:bottom, left:right])
+    return np.ascontiguousarray(array[top:bottom, left:right])
 
 
 def _figure(value: float) -> float | None:
