@@ -1,13 +1,15 @@
-"""``create_metric`` and its lists: from a name, a run folder or a file to a metric."""
+"""``create_metric``, ``create_metrics`` and lists: from names, run folders or files to metrics."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from perceptmetrics.backbones import BACKBONES
 from perceptmetrics.errors import OptionError
-from perceptmetrics.locate import find_adapter, find_base, require_base
+from perceptmetrics.locate import find_adapter, find_base, require_base, require_metric
 from perceptmetrics.metrics import METRICS
 from perceptmetrics.tasks import TASKS
 
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 
     import torch
 
+    from perceptmetrics.group import MetricGroup
     from perceptmetrics.metric import Metric
+    from perceptmetrics.weights.adapter import Adapter
+    from perceptmetrics.weights.base import LoadedBase
+
+M = TypeVar("M", "Metric", "MetricGroup")
 
 
 def list_tasks() -> list[str]:
@@ -104,18 +111,142 @@ def create_metric(
         ...
         perceptmetrics.errors.UnknownNameError: no metric is called 'memorabilty': ...
     """
+    # What is cheap to find wrong comes before torch, whose import takes seconds.
+    if weights is None:
+        require_metric(name)
     if base is None:
-        require_base(name, weights)  # before torch, whose import takes seconds
+        require_base(name, weights)
 
-    import torch
+    adapter = find_adapter(name, weights).pick(dataset)
+    spec = BACKBONES.get(adapter.config.backbone)
+    loaded = find_base(adapter, spec, base, allow_other_base)
+    metric = _build(adapter, loaded, crops=crops, seed=seed, batch_size=batch_size)
+    return _moved(metric, device, dtype)
 
+
+def create_metrics(
+    names: Sequence[str | os.PathLike[str]],
+    *,
+    base: str | os.PathLike[str] | None = None,
+    allow_other_base: bool = False,
+    crops: int | None = None,
+    seed: int | None = None,
+    batch_size: int | None = None,
+    device: str | torch.device | None = "cpu",
+    dtype: torch.dtype | None = None,
+) -> MetricGroup:
+    """Several metrics that judge together: what they have in common is in memory once.
+
+    Where two or more stand on one base, its tensors are shared, and each keeps its low-rank pairs
+    apart from them: they are merged anew in each forward (docs/speed.md says at what cost). A
+    metric that is alone on its base is what :func:`create_metric` gives.
+
+    Args:
+        names: As for :func:`create_metric`. In the result a metric is called by its name, and a
+            run folder or an adapter file by the last part of its path.
+        base: As for :func:`create_metric`; for all of them.
+        allow_other_base: As there.
+        crops: As there.
+        seed: As there.
+        batch_size: As there.
+        device: As there.
+        dtype: As there.
+
+    Returns:
+        A :class:`~perceptmetrics.MetricGroup`: metrics by name, and a function of images.
+
+    Raises:
+        UnknownNameError: No such metric; the text suggests the nearest.
+        OptionError: No name, one name twice, or an argument that one of them cannot use.
+        WeightsError: Weights are missing or are not the expected ones.
+
+    Example:
+        >>> import perceptmetrics as pm
+        >>> pm.create_metrics(["iqa", "runs/iqa"])
+        Traceback (most recent call last):
+        ...
+        perceptmetrics.errors.OptionError: 'iqa' and 'runs/iqa' are both called 'iqa': ...
+    """
+    named = _named(names)
+    for name in named.values():  # before torch, as above
+        require_metric(name)
+        if base is None:
+            require_base(name, None)
+
+    from perceptmetrics.group import MetricGroup
+
+    adapters: dict[str, Adapter] = {}
+    loaded: dict[tuple[str, str, str], LoadedBase] = {}
+    for called, name in named.items():
+        adapter = find_adapter(name, None).pick(None)
+        stands_on = _stands_on(adapter)
+        if stands_on not in loaded:
+            spec = BACKBONES.get(adapter.config.backbone)
+            loaded[stands_on] = find_base(adapter, spec, base, allow_other_base)
+        adapters[called] = adapter
+    standing = [_stands_on(adapter) for adapter in adapters.values()]
+    group = MetricGroup(
+        {
+            called: _build(
+                adapter,
+                loaded[_stands_on(adapter)],
+                crops=crops,
+                seed=seed,
+                batch_size=batch_size,
+                shared=standing.count(_stands_on(adapter)) > 1,
+            )
+            for called, adapter in adapters.items()
+        }
+    )
+    return _moved(group, device, dtype)
+
+
+def short_name(metric: str | os.PathLike[str]) -> str:
+    """What a metric is called among several: its name, or the last part of its path.
+
+    Example:
+        >>> short_name("iqa"), short_name("runs/mine/"), short_name("old/mine.safetensors")
+        ('iqa', 'mine', 'mine')
+    """
+    name = Path(metric).name or Path(metric).resolve().name
+    return name.removesuffix(".safetensors")
+
+
+def _named(
+    names: Sequence[str | os.PathLike[str]],
+) -> dict[str, str | os.PathLike[str]]:
+    if isinstance(names, str) or not names:
+        raise OptionError(f"metrics {names!r}: expected a list of one name or more")
+    named: dict[str, str | os.PathLike[str]] = {}
+    for name in names:
+        called = short_name(name)
+        if called in named:
+            raise OptionError(
+                f"{str(named[called])!r} and {str(name)!r} are both called {called!r}: give each "
+                "once, and run folders of different names"
+            )
+        named[called] = name
+    return named
+
+
+def _stands_on(adapter: Adapter) -> tuple[str, str, str]:
+    return adapter.config.backbone, adapter.config.base, adapter.config.base_sha256
+
+
+def _build(
+    adapter: Adapter,
+    loaded: LoadedBase,
+    *,
+    crops: int | None,
+    seed: int | None,
+    batch_size: int | None,
+    shared: bool = False,
+) -> Metric:
+    from perceptmetrics.lora import share
     from perceptmetrics.metric import DEFAULT_BATCH_SIZE, DEFAULT_SEED, Metric
     from perceptmetrics.model import build_model
 
-    adapter = find_adapter(name, weights).pick(dataset)
     config = adapter.config
-    spec = BACKBONES.get(config.backbone)
-    loaded = find_base(adapter, spec, base, allow_other_base)
     card = adapter.card
     if loaded.sha256 != config.base_sha256:
         note = f"on another base than {config.base}, which it was trained on: no figure holds"
@@ -123,7 +254,7 @@ def create_metric(
             card, base=loaded.origin, base_sha256=loaded.sha256, notes=(*card.notes, note)
         )
     model = build_model(
-        spec,
+        BACKBONES.get(config.backbone),
         loaded.tensors,
         outputs=len(config.outputs),
         head=config.head,
@@ -132,7 +263,9 @@ def create_metric(
         datasets=config.datasets,
     )
     model.load_adapted_state(adapter.tensors)
-    metric = Metric(
+    if shared:
+        share(model.encoder)
+    return Metric(
         model,
         config,
         card,
@@ -140,8 +273,13 @@ def create_metric(
         seed=DEFAULT_SEED if seed is None else seed,
         batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
     )
+
+
+def _moved(module: M, device: str | torch.device | None, dtype: torch.dtype | None) -> M:
+    import torch
+
     try:
-        return metric.to(device=torch.device(device or "cpu"), dtype=dtype)
+        return module.to(device=torch.device(device or "cpu"), dtype=dtype)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         what = f"device {str(device)!r}" + (f" with {dtype}" if dtype is not None else "")

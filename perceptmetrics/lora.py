@@ -24,6 +24,7 @@ __all__ = [
     "STRATEGIES",
     "LoRAConfig",
     "LoRALinear",
+    "SharedLoRALinear",
     "Strategy",
     "apply_strategy",
     "fold",
@@ -31,6 +32,7 @@ __all__ = [
     "load_lora",
     "lora_state",
     "parameter_count",
+    "share",
 ]
 
 
@@ -128,6 +130,43 @@ class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no t
         return plain.train(self.training)
 
 
+class SharedLoRALinear(nn.Module):
+    """A LoRA layer for scoring that leaves the pretrained matrix whole, so that others share it.
+
+    Each pass merges into a matrix of its own, which is gone after it. That is one product of the
+    thin pair whatever the size of the batch; the pair beside the matrix would cost every token.
+    Nothing is kept between passes, so a pass that fails leaves nothing half merged, and threads
+    do not meet.
+
+    Args:
+        layer: What it takes its tensors from; none is copied.
+    """
+
+    def __init__(self, layer: LoRALinear) -> None:
+        super().__init__()
+        layer.unmerge()
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.scaling = layer.scaling
+        self.pretrained, self.bias = layer.weight, layer.bias
+        self.lora_A, self.lora_B = layer.lora_A, layer.lora_B
+        self.train(layer.training)
+
+    @property
+    def weight(self) -> Tensor:
+        """The merged matrix, (3 D, D): computed anew at every look."""
+        parts = (3, -1, self.in_features)
+        return torch.baddbmm(
+            self.pretrained.view(parts),
+            self.lora_B.view(3, -1, self.lora_B.shape[1]),
+            self.lora_A.view(parts),
+            alpha=self.scaling,
+        ).view_as(self.pretrained)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., 3 D)."""
+        return F.linear(x, self.weight, self.bias)
+
+
 def inject(encoder: nn.Module, config: LoRAConfig, seed: int = 0) -> None:
     """Replaces every layer called ``qkv`` by a :class:`LoRALinear`, in place.
 
@@ -155,6 +194,18 @@ def fold(encoder: nn.Module) -> None:
             module.qkv = layer.folded()
 
 
+def share(encoder: nn.Module) -> None:
+    """Replaces every LoRA layer by one that leaves the pretrained matrix as it is: for scoring.
+
+    Encoders that were built on one dictionary of pretrained tensors then hold them once, all of
+    them, and each its own low-rank pairs.
+    """
+    for module in list(encoder.modules()):
+        layer = getattr(module, "qkv", None)
+        if isinstance(layer, LoRALinear):
+            module.qkv = SharedLoRALinear(layer)
+
+
 def folded_state(encoder: nn.Module) -> dict[str, Tensor]:
     """The encoder's tensors as :func:`fold` would leave them: all that decides an embedding.
 
@@ -163,7 +214,10 @@ def folded_state(encoder: nn.Module) -> dict[str, Tensor]:
     pairs = lora_state(encoder)
     state = {name: tensor for name, tensor in encoder.state_dict().items() if name not in pairs}
     for name, layer in encoder.named_modules():
-        if isinstance(layer, LoRALinear):
+        if isinstance(layer, SharedLoRALinear):
+            state[f"{name}.weight"] = layer.weight.detach()
+            del state[f"{name}.pretrained"]
+        elif isinstance(layer, LoRALinear):
             was_merged = layer.merged
             layer.merge()
             state[f"{name}.weight"] = layer.weight.detach()

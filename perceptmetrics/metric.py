@@ -11,69 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perceptmetrics.averaging import DEFAULT_BATCH_SIZE as DEFAULT_BATCH_SIZE
+from perceptmetrics.averaging import DEFAULT_SEED as DEFAULT_SEED
+from perceptmetrics.averaging import mean_over_cuts as mean_over_cuts
 from perceptmetrics.card import MetricCard
-from perceptmetrics.data.batches import to_tensor
 from perceptmetrics.errors import ImageError, OptionError
 from perceptmetrics.images import ImageInput, check_ratio, iterate_images, load_image
 from perceptmetrics.lora import fold
 from perceptmetrics.model import PerceptualModel
 from perceptmetrics.pixels import check_float_range
 from perceptmetrics.registry import unknown_name
-from perceptmetrics.views import GridCrops, Pixels, RandomCrops, View
+from perceptmetrics.views import GridCrops, RandomCrops, View
 from perceptmetrics.weights.adapter import AdapterConfig
-
-DEFAULT_SEED = 3407  # LoDa's; draws crops where a view is random
-DEFAULT_BATCH_SIZE = 32
-
-
-def mean_over_cuts(
-    model: PerceptualModel,
-    images: Iterable[Pixels],
-    view: View,
-    *,
-    classification: bool = False,
-    dataset: str | None = None,
-    seed: int = DEFAULT_SEED,
-    batch_size: int = DEFAULT_BATCH_SIZE,
-) -> Tensor:
-    """A model's output for each image: the mean over the cuts of its view (section 4.1).
-
-    Every image's cuts are drawn by a generator of its own with the same seed, so neither the
-    order of the images nor their company changes a score. Images are taken one at a time, and
-    cuts of several share a batch.
-
-    Args:
-        model: In eval mode.
-        images: (H, W, 3) uint8 arrays of any sizes.
-        view: What is cut.
-        classification: Average probabilities rather than standardised scores.
-        dataset: Which head.
-        seed: Of the views.
-        batch_size: Cuts in one forward.
-
-    Returns:
-        (N, K) float32 on the CPU: scores in the ratings' unit, or probabilities.
-    """
-    means: list[Tensor] = []
-    head = model.head(dataset)
-    device = model.device
-
-    def flush(cuts: list[Pixels]) -> None:
-        stacked = to_tensor(np.concatenate(cuts)).to(device)
-        raw = torch.cat([model(chunk, dataset) for chunk in stacked.split(batch_size)])
-        raw = raw.float()
-        out = raw.softmax(-1) if classification else head.to_rating_scale(raw).float()
-        means.append(out.view(len(cuts), view.count, -1).mean(1).cpu())
-
-    waiting: list[Pixels] = []
-    for image in images:
-        waiting.append(view.cut(image, np.random.default_rng(seed)))
-        if len(waiting) * view.count >= batch_size:
-            flush(waiting)
-            waiting = []
-    if waiting:
-        flush(waiting)
-    return torch.cat(means) if means else torch.empty(0, head.scale.numel())
 
 
 class Metric(nn.Module):

@@ -18,12 +18,14 @@ brings the second, so that all other names go on working.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import importlib.metadata
 import pkgutil
+import sys
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from perceptmetrics.errors import DuplicateNameError, PluginError, UnknownNameError
 
@@ -163,7 +165,7 @@ class Registry(Generic[T]):
         self._loaded = True  # before the imports, which may ask this registry themselves
         try:
             self._load_package()
-            for point in importlib.metadata.entry_points(group=self.group):
+            for point in _entry_points(tuple(sys.path)).select(group=self.group):
                 self._load_entry_point(point)
         except BaseException:
             # Half a registry would answer "no such name" from now on. The next look-up tries again.
@@ -205,6 +207,12 @@ class Registry(Generic[T]):
     def _has(self, value: object) -> bool:
         """Whether it is this very value that was found before: one file may import another's."""
         return any(entry is value for entry in self._entries.values())
+
+
+@functools.lru_cache(maxsize=1)
+def _entry_points(path: tuple[str, ...]) -> Any:  # EntryPoints; Python 3.10 has another name
+    # Every installed package is looked at: once for all registries, and anew where the path grew.
+    return importlib.metadata.entry_points()
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> str:

@@ -200,7 +200,7 @@ def test_an_error_that_is_a_bug_is_one_line_too_and_says_how_to_see_more(
     def broken(name: str, **_: object) -> None:
         raise ZeroDivisionError("division\nby zero")
 
-    monkeypatch.setattr("perceptmetrics.create.create_metric", broken)
+    monkeypatch.setattr("perceptmetrics.create.create_metrics", broken)
     said = command("score", "x.jpg", "-m", "iqa")
     assert said.code == 2
     assert said.err.startswith("error: ZeroDivisionError: division by zero (unexpected; ")
@@ -449,7 +449,7 @@ def test_one_name_for_two_metrics_is_refused(command: Command, lab: Lab) -> None
     assert said.code == 0
     said = command(*score(lab, lab.images, "--metric", lab.run))
     assert said.code == 2
-    assert "'mine' names the columns of another metric" in said.err
+    assert "are both called 'mine'" in said.err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import torch
 import perceptmetrics as pm
 from perceptmetrics.locate import find_spec
 from perceptmetrics.metrics import METRICS, EmbeddedAdapter
+from perceptmetrics.weights.digest import sha256_of_file
 
 EMBEDDED = sorted(spec.name for spec in METRICS if isinstance(spec.adapter, EmbeddedAdapter))
 
@@ -91,7 +92,7 @@ def test_an_embedded_card_is_complete(name: str) -> None:
         assert -1 <= figure.low <= figure.value <= figure.high <= 1
     source = METRICS.get(name).adapter
     assert isinstance(source, EmbeddedAdapter)
-    assert source.sha256 == card.sha256
+    assert source.sha256 == card.sha256 == sha256_of_file(source.file)
     assert source.file.stat().st_size < 3e6
 
 

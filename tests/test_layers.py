@@ -16,20 +16,24 @@ import pytest
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
+    ("report",),
     ("bench",),
     ("training",),
     ("evaluation",),
-    ("explanation", "scoring"),
+    ("explanation", "scoring", "export"),
     ("create",),
     ("locate",),
+    ("group",),
     ("metric",),
+    ("averaging",),
     ("model",),
     ("datasets",),
     ("metrics", "data", "backbones", "tasks", "weights", "lora", "heads", "views"),
     ("adaptation", "images", "losses", "statistics", "card"),
     ("decoding",),
     ("pixels",),
-    ("registry",),
+    ("registry", "revision"),
+    ("deferred",),
     ("errors",),
 )
 # Folders of files, not of modules.
@@ -45,13 +49,19 @@ HEAVY = {
     "transformers",
     "peft",
     "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "openvino",
     "loralib",
     "matplotlib",
+    "jinja2",
     "pyarrow",
     "openpyxl",
     "accelerate",
     "tensorboard",
 }
+# What listing names needs neither: they take longer to import than all the rest together.
+ARRAYS = {"numpy", "PIL", "safetensors"}
 IMPORT = ("-c", "import perceptmetrics")
 HELP = ("-c", "from perceptmetrics.cli.main import main; main()", "--help")
 LIST = ("-c", "from perceptmetrics.cli.main import main; main()", "list")
@@ -119,7 +129,7 @@ def test_the_door_does_not_load_heavy_packages(root: Path, command: tuple[str, .
     report = run(root, *command, python=("-X", "importtime"))
     loaded = {line.split("|")[-1].strip().split(".")[0] for line in report.splitlines()}
     assert "perceptmetrics" in loaded
-    assert loaded & HEAVY == set()
+    assert loaded & (HEAVY | ARRAYS) == set()
 
 
 def test_what_lacks_its_base_offline_is_refused_before_torch_is_loaded(
@@ -145,17 +155,49 @@ def test_what_lacks_its_base_offline_is_refused_before_torch_is_loaded(
     assert loaded & HEAVY == set()
 
 
+def test_a_mistyped_metric_is_refused_before_torch_is_loaded(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text("image,score\n")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-X", "importtime", "-m", "perceptmetrics"),
+            *("evaluate", "run1", "--data", "ratings.csv"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    said = done.stderr.splitlines()[-1]
+    assert "no metric is called 'run1'" in said
+    assert "There is no file or folder of that name either" in said
+    loaded = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert loaded & HEAVY == set()
+
+
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="CPU time of a child needs os.wait4")
-@pytest.mark.parametrize("command", [IMPORT, HELP], ids=["import", "help"])
-def test_the_door_opens_within_150_ms_of_cpu(root: Path, command: tuple[str, ...]) -> None:
-    """The interpreter's own start is included; the best of seven, as other work runs beside us."""
-    seconds = min(cpu_seconds(root, command) for _ in range(7))
+@pytest.mark.parametrize("command", [IMPORT, HELP, LIST], ids=["import", "help", "list"])
+def test_the_door_opens_within_150_ms_of_cpu(
+    root: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """The interpreter's own start is included; the best of many, as other work runs beside us.
+
+    Byte code is kept between the runs, as it is where a user installed us.
+    """
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    seconds = min(cpu_seconds(root, command, environment) for _ in range(15))
     assert seconds < 0.15
 
 
-def cpu_seconds(root: Path, command: tuple[str, ...]) -> float:
+def cpu_seconds(root: Path, command: tuple[str, ...], environment: dict[str, str]) -> float:
     child = subprocess.Popen(
-        [sys.executable, *command], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, *command],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -183,8 +225,13 @@ def test_the_wheel_holds_the_package_and_nothing_else(root: Path, tmp_path: Path
         path.relative_to(root).as_posix()
         for path in (root / "perceptmetrics" / "adapters").glob("*.safetensors")
     }
-    assert here | adapters <= package
-    assert {Path(name).suffix for name in package} <= {".py", ".safetensors", ".typed"}
+    templates = {
+        path.relative_to(root).as_posix()
+        for path in (root / "perceptmetrics" / "report" / "templates").iterdir()
+    }
+    assert here | adapters | templates <= package
+    suffixes = {".py", ".safetensors", ".typed", ".j2", ".css"}
+    assert {Path(name).suffix for name in package} <= suffixes
 
 
 def test_an_embedded_adapter_is_under_three_megabytes(root: Path) -> None:

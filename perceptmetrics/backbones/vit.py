@@ -250,6 +250,12 @@ class VisionTransformer(nn.Module):
             return checkpoint(block, x, use_reentrant=False)  # type: ignore[no-any-return]
         return block(x)  # type: ignore[no-any-return]
 
+    def positions(self, rows: int, columns: int) -> Tensor:
+        """What :attr:`pos_embed` would be for a grid of that size: (1, positions, D)."""
+        class_position, grid = self._positions(rows, columns)
+        front = self.spec.class_token and self.spec.class_position
+        return torch.cat([class_position, grid], dim=1) if front else grid
+
     def _positions(self, rows: int, columns: int) -> tuple[Tensor, Tensor]:
         """Position rows of the class token (or zero) and of a grid of that size."""
         spec = self.spec

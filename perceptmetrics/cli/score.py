@@ -17,7 +17,6 @@ from perceptmetrics.cli.text import one_line
 from perceptmetrics.errors import ImageError, OptionError
 
 if TYPE_CHECKING:
-    from perceptmetrics.metric import Metric
     from perceptmetrics.scoring.formats import Format
     from perceptmetrics.scoring.rows import Row
 
@@ -118,6 +117,7 @@ def score(
       perceptmetrics score "photos/**/*.jpg" --metric my-run
       find photos -newer mark -print0 | perceptmetrics score -0 - --metric iqa
     """  # noqa: D301 (click wants the backspace itself: it keeps the lines as they are)
+    from perceptmetrics.create import create_metrics
     from perceptmetrics.scoring.files import find_images, read_paths
     from perceptmetrics.scoring.formats import format_for
     from perceptmetrics.scoring.rows import columns_of, score_images
@@ -136,7 +136,7 @@ def score(
     first = next(found, None)
     if first is None:
         raise OptionError("no images: standard input named none")
-    metrics = _load(
+    metrics = create_metrics(
         names,
         device=device,
         batch_size=batch_size,
@@ -145,59 +145,17 @@ def score(
         base=base,
         allow_other_base=allow_other_base,
     )
-    columns = [column for name, metric in metrics.items() for column in columns_of(name, metric)]
-    chunks = score_images(metrics, chain([first], found), chunk=batch_size)
+    judges = dict(metrics.items())
+    columns = [column for name, metric in judges.items() for column in columns_of(name, metric)]
+    chunks = score_images(judges, chain([first], found), chunk=batch_size, together=metrics)
     if progress is None:
         # Rows on a terminal are progress enough.
         progress = sys.stderr.isatty() and not (output is None and sys.stdout.isatty())
-    good, bad = _write(chunks, columns, form, output, progress)
+    count, scored, bad = _write(chunks, columns, form, output, progress)
     if bad:
-        untouched = f"; {output} was not written" if output is not None and not good else ""
-        click.echo(f"{bad} of {good + bad} images could not be scored{untouched}", err=True)
-    ctx.exit(DONE if not bad else SOME_FAILED if good else FAILED)
-
-
-def column_name(metric: str) -> str:
-    """What a metric's columns are called: its name, or the last part of its path.
-
-    Example:
-        >>> column_name("iqa"), column_name("runs/mine/"), column_name("old/mine.safetensors")
-        ('iqa', 'mine', 'mine')
-    """
-    name = Path(metric).name or Path(metric).resolve().name
-    return name.removesuffix(".safetensors")
-
-
-def _load(
-    names: tuple[str, ...],
-    *,
-    device: str,
-    batch_size: int,
-    crops: int | None,
-    seed: int | None,
-    base: Path | None,
-    allow_other_base: bool,
-) -> dict[str, Metric]:
-    from perceptmetrics.create import create_metric
-
-    metrics: dict[str, Metric] = {}
-    for typed in names:
-        name = column_name(typed)
-        if name in metrics:
-            raise OptionError(
-                f"--metric {typed}: {name!r} names the columns of another metric already; give "
-                "each once, and run folders of different names"
-            )
-        metrics[name] = create_metric(
-            typed,
-            base=base,
-            allow_other_base=allow_other_base,
-            crops=crops,
-            seed=seed,
-            batch_size=batch_size,
-            device=device,
-        )
-    return metrics
+        untouched = f"; {output} was not written" if output is not None and not scored else ""
+        click.echo(f"{bad} of {count} images could not be scored{untouched}", err=True)
+    ctx.exit(DONE if not bad else SOME_FAILED if scored else FAILED)
 
 
 def _write(
@@ -206,11 +164,16 @@ def _write(
     form: Format,
     output: Path | None,
     progress: bool,
-) -> tuple[int, int]:
-    """Writes rows as they come; gives how many images were scored and how many were not."""
+) -> tuple[int, int, int]:
+    """Writes rows as they come.
+
+    Returns:
+        How many rows, how many of them with a score, and how many with an error. Where one of
+        several metrics failed, a row has both.
+    """
     from tqdm import tqdm
 
-    good = bad = 0
+    count = scored = bad = 0
     stream = sys.stdout if output is None else None
     waiting = [form.header(columns)]
     with ExitStack() as opened, tqdm(unit=" images", disable=not progress, file=sys.stderr) as bar:
@@ -220,11 +183,11 @@ def _write(
                     bad += 1
                     line = one_line(f"error: {row.image}: {row.error}")
                     tqdm.write(line, file=sys.stderr)
-                else:
-                    good += 1
+                scored += any(cell is not None for cell in row.values)
+                count += 1
                 waiting.append(form.line(columns, row))
             # An old file is replaced by scores, never by errors alone.
-            if stream is None and output is not None and good:
+            if stream is None and output is not None and scored:
                 stream = _open(output)
                 opened.callback(_close, stream, output)
             if stream is not None:
@@ -233,7 +196,7 @@ def _write(
                     stream.flush()
                 waiting.clear()
             bar.update(len(rows))
-    return good, bad
+    return count, scored, bad
 
 
 def _check_place(output: Path) -> None:

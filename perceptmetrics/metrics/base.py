@@ -62,6 +62,8 @@ class MetricSpec:
     def card(self) -> MetricCard:
         """Its card; read from the adapter's header if it is embedded. Loads no tensors.
 
+        Its ``sha256`` is what the file's must be; ``create_metric`` compares it with what it is.
+
         Raises:
             WeightsError: The embedded file is missing or damaged.
         """
@@ -69,4 +71,4 @@ class MetricSpec:
             return self.adapter.card
         from perceptmetrics.weights.adapter import read_card
 
-        return read_card(self.adapter.file)[1]
+        return read_card(self.adapter.file, sha256=self.adapter.sha256)[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ MAX_PIXELS_AT_ONCE = 64_000_000
 """A chunk ends once its images hold this many pixels (192 MB), whatever their number."""
 
 Cell = float | str | None
+Pixels = npt.NDArray[np.uint8]
 
 
 class Judge(Protocol):
@@ -43,7 +44,8 @@ class Row:
 
     Attributes:
         image: Its path, as it was given.
-        values: One entry a column; all ``None`` if the image could not be judged.
+        values: One entry a column; all ``None`` if the image could not be judged, and those of one
+            metric if that one failed.
         error: What was wrong; empty if nothing was.
     """
 
@@ -79,6 +81,7 @@ def score_images(
     images: Iterable[str | ImageError],
     *,
     chunk: int = 32,
+    together: Callable[[Sequence[Pixels]], Mapping[str, Tensor]] | None = None,
 ) -> Iterator[list[Row]]:
     """Judges many images; one bad image does not cost the others.
 
@@ -87,6 +90,9 @@ def score_images(
         images: Paths, or what is already known to be wrong with one. They are taken lazily, and
             memory does not grow with their number.
         chunk: Images that are judged together, or fewer if they are large.
+        together: Gives what all the judges say at once, by name: a
+            :class:`perceptmetrics.MetricGroup` of the same metrics. They are asked one after the
+            other when ``None``.
 
     Yields:
         Rows in the order of the images, chunk by chunk.
@@ -95,8 +101,12 @@ def score_images(
         >>> list(score_images({}, ["no such.jpg"]))[0][0].error
         'there is no such file; check the path'
     """
-    width = sum(len(columns_of(name, judge)) for name, judge in judges.items())
-    waiting: list[tuple[str, npt.NDArray[np.uint8] | str]] = []
+
+    def each(images: Sequence[Pixels]) -> dict[str, Tensor]:
+        return {name: judge(images) for name, judge in judges.items()}
+
+    judge_all = together or each
+    waiting: list[tuple[str, Pixels | str]] = []
     pixels = 0
     for image in images:
         try:
@@ -109,34 +119,37 @@ def score_images(
             waiting.append((str(image), read))
             pixels += read.shape[0] * read.shape[1]
         if len(waiting) >= chunk or pixels >= MAX_PIXELS_AT_ONCE:
-            yield _judged(judges, waiting, width)
+            yield _judged(judges, judge_all, waiting)
             waiting, pixels = [], 0
     if waiting:
-        yield _judged(judges, waiting, width)
+        yield _judged(judges, judge_all, waiting)
 
 
 def _judged(
     judges: Mapping[str, Judge],
-    waiting: Sequence[tuple[str, npt.NDArray[np.uint8] | str]],
-    width: int,
+    judge_all: Callable[[Sequence[Pixels]], Mapping[str, Tensor]],
+    waiting: Sequence[tuple[str, Pixels | str]],
 ) -> list[Row]:
     readable = [read for _, read in waiting if not isinstance(read, str)]
-    found: list[list[Cell]] = [[] for _ in readable]
-    if readable:
-        for judge in judges.values():
-            for cells, more in zip(found, _cells(judge, judge(readable)), strict=True):
-                cells.extend(more)
-    values = iter(found)
+    scores = judge_all(readable) if readable else {}
+    found = {name: _cells(judges[name], tensor) for name, tensor in scores.items()}
+    width = sum(len(columns_of(name, judge)) for name, judge in judges.items())
     rows = []
-    for name, read in waiting:
+    for image, read in waiting:
         if isinstance(read, str):
-            rows.append(Row(name, (None,) * width, read))
+            rows.append(Row(image, (None,) * width, read))
             continue
-        cells = next(values)
-        if any(isinstance(cell, float) and not math.isfinite(cell) for cell in cells):
-            rows.append(Row(name, (None,) * width, "its score is not a finite number"))
-        else:
-            rows.append(Row(name, tuple(cells)))
+        values: list[Cell] = []
+        failed = []
+        for name in judges:
+            cells = next(found[name])
+            if any(isinstance(cell, float) and not math.isfinite(cell) for cell in cells):
+                failed.append(name)
+                cells = [None] * len(cells)
+            values += cells
+        whose = "its score" if len(judges) == 1 else f"its score by {', '.join(failed)}"
+        error = f"{whose} is not a finite number" if failed else ""
+        rows.append(Row(image, tuple(values), error))
     return rows
 
 

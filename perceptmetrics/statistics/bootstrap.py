@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
+from perceptmetrics.deferred import Deferred
 from perceptmetrics.errors import DataError, OptionError
 from perceptmetrics.statistics.checks import Indices, same_length
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = Deferred("numpy")
 
 Key = TypeVar("Key", bound=Hashable)
 

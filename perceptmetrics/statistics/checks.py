@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from perceptmetrics.deferred import Deferred
 from perceptmetrics.errors import DataError
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = Deferred("numpy")
+
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Indices: TypeAlias = "npt.NDArray[np.intp]"
 
 
 def same_length(x: npt.NDArray[Any], y: npt.NDArray[Any], least: int) -> int:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
+from perceptmetrics.deferred import Deferred
 from perceptmetrics.errors import DataError
 from perceptmetrics.statistics.checks import Floats, Indices, finite, indices, same_length
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = Deferred("numpy")
 
 
 def accuracy(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float:

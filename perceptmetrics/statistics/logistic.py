@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from perceptmetrics.deferred import Deferred
 from perceptmetrics.errors import DataError
 from perceptmetrics.statistics.checks import Floats, mean_over_outputs, pair
 from perceptmetrics.statistics.regression import constant, plcc_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = Deferred("numpy")
 
 # Steps of a fit: real data need tens. Data along a straight line have no best logistic, only ever
 # flatter ones, and each is as good as the next: there the last step's is taken.

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
+from perceptmetrics.deferred import Deferred
 from perceptmetrics.statistics.checks import Floats, mean_over_outputs
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = Deferred("numpy")
 
 
 def srcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float:

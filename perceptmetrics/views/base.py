@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
+from perceptmetrics.deferred import Deferred
 from perceptmetrics.errors import OptionError
 from perceptmetrics.views.geometry import Picture, Pixels, Plan, resize, size_of, take
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Deferred("numpy")
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar
 
 from perceptmetrics.views.base import PlannedView
 from perceptmetrics.views.geometry import Cut, Plan, short_side_to
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class CentreCrop(PlannedView):
     With ``mirrored``, the cut is seen a second time mirrored left to right.
 
     Example:
+        >>> import numpy as np
         >>> image = np.zeros((300, 500, 3), np.uint8)
         >>> CentreCrop().cut(image, np.random.default_rng(0)).shape
         (1, 224, 224, 3)
@@ -107,6 +109,7 @@ class StretchedCrops(RandomCrops):
     image, by taking torchvision's (height, width) for (width, height). Offered for comparison.
 
     Example:
+        >>> import numpy as np
         >>> StretchedCrops().plan(600, 900, np.random.default_rng(0)).height
         512
     """
@@ -130,6 +133,7 @@ class GridCrops(PlannedView):
     image's shape: 15 are 3 x 5 on a landscape. Nothing is random about them.
 
     Example:
+        >>> import numpy as np
         >>> GridCrops().plan(384, 512, np.random.default_rng(0)).cuts[-1]
         Cut(top=160, left=288, mirror_x=False, mirror_y=False)
     """

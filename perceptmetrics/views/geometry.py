@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from perceptmetrics.deferred import Deferred
 
-Pixels = npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL import Image
+else:
+    np, Image = Deferred("numpy"), Deferred("PIL.Image")
+
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 
 Picture: TypeAlias = "Pixels | Image.Image"
 """(H, W, 3) uint8, or a PIL image of mode RGB: what was decoded need not be copied first."""

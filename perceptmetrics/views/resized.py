@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
+from perceptmetrics.deferred import Deferred
 from perceptmetrics.views.base import View
 from perceptmetrics.views.geometry import Picture, Pixels, resize, size_of
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Deferred("numpy")
 
 
 @dataclass(frozen=True)

@@ -207,14 +207,18 @@ def _rounded(card: MetricCard) -> MetricCard:
     return replace(card, notes=(*card.notes, ROUNDED))
 
 
-def read_card(path: Path) -> tuple[AdapterConfig, MetricCard]:
+def read_card(path: Path, *, sha256: str | None = None) -> tuple[AdapterConfig, MetricCard]:
     """Configuration and card of an adapter file, without its tensors.
+
+    Args:
+        path: The file.
+        sha256: Its hash, if that is known; else every byte is read for it.
 
     Raises:
         WeightsMissingError: No such file.
         WeightsMismatchError: The file is not an adapter of ours, or its header is damaged.
     """
-    config, card, _ = _read_header(path)
+    config, card, _ = _read_header(path, sha256)
     return config, card
 
 
@@ -235,7 +239,7 @@ def read_heads(path: Path) -> dict[str, tuple[AdapterConfig, MetricCard]]:
 
 
 def _read_header(
-    path: Path,
+    path: Path, sha256: str | None = None
 ) -> tuple[AdapterConfig, MetricCard, dict[str, tuple[AdapterConfig, MetricCard]]]:
     header = read_metadata(path).get(METADATA_KEY, "{}")
     try:
@@ -255,7 +259,7 @@ def _read_header(
     if not isinstance(datasets, dict):
         raise _damaged(path, "'datasets' is not an object")
     parts = {name: _described(path, part) for name, part in datasets.items()}
-    return config, replace(card, sha256=sha256_of_file(path)), parts
+    return config, replace(card, sha256=sha256 or sha256_of_file(path)), parts
 
 
 def _described(path: Path, description: Any) -> tuple[AdapterConfig, MetricCard]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,8 @@ def sha256_of_file(path: Path) -> str:
         >>> sha256_of_file(file)[:16]
         'e3b0c44298fc1c14'
     """
+    import hashlib
+
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
@@ -61,6 +62,8 @@ def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
         >>> sha256_of_tensors({"a": a}) == sha256_of_tensors({"a": a.T})
         False
     """
+    import hashlib
+
     import torch
 
     digest = hashlib.sha256()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
-import secrets
 import stat
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from perceptmetrics.errors import WeightsError, WeightsMissingError
 from perceptmetrics.weights.cache import cache_folder
+from perceptmetrics.weights.header import read_header
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +42,8 @@ def save_tensors(
         >>> load_tensors(file)["x"], read_metadata(file)
         (tensor([1., 1.]), {'made': 'here'})
     """
+    import secrets
+
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -85,10 +85,14 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         ...
         perceptmetrics.errors.WeightsMissingError: nowhere.safetensors: no such file
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     with _clear_errors(path):
-        return dict(load_file(path))
+        try:
+            return dict(load_file(path))
+        except SafetensorError as error:
+            raise ValueError(_first_line(error)) from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -111,10 +115,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         >>> read_metadata(file)
         {}
     """
-    from safetensors import safe_open
-
-    with _clear_errors(path), safe_open(path, framework="numpy") as file:
-        return dict(file.metadata() or {})
+    with _clear_errors(path):
+        return read_header(path)
 
 
 def load_pickle_state(path: Path) -> dict[str, Tensor]:
@@ -138,6 +140,9 @@ def load_pickle_state(path: Path) -> dict[str, Tensor]:
         >>> load_pickle_state(file)
         {'x': tensor([1., 1.])}
     """
+    import pickle
+    import zipfile
+
     import torch
 
     if not path.is_file():
@@ -185,13 +190,11 @@ def _own_memory(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 @contextmanager
 def _clear_errors(path: Path) -> Iterator[None]:
-    from safetensors import SafetensorError
-
     if not path.is_file():
         raise WeightsMissingError(f"{path}: no such file")
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError) as error:
         reason = _first_line(error)
         if path.suffix != ".safetensors":
             raise WeightsError(

@@ -1,0 +1,152 @@
+"""Several metrics on the same images: one decoding, one cutting, one base in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from perceptmetrics.averaging import CutJudge, CutStream
+from perceptmetrics.images import ImageInput, iterate_images, load_image
+from perceptmetrics.metric import Metric
+from perceptmetrics.views import View
+
+
+class MetricGroup(nn.Module):
+    """Metrics by name, that judge together. Made by :func:`perceptmetrics.create_metrics`.
+
+    It reads like a dictionary: ``group["iqa"]``, ``group.items()``, ``len(group)``. Each metric is
+    an ordinary one and can be used alone.
+
+    What is shared: each image is decoded once; it is resized and cut once for all metrics of one
+    view and seed; and metrics on one base hold its tensors once, each beside its own low-rank
+    pairs and head. The encoder runs once for each metric: LoRA changes its first layer, and so all
+    that follows.
+
+    ``to()``, ``half()`` and ``cuda()`` of the group move what is shared once, and pickles and deep
+    copies of the group hold it once. ``to()`` of one metric gives that one a copy of its own and
+    leaves the others as they are.
+
+    Args:
+        metrics: By name.
+
+    Example:
+        >>> import perceptmetrics as pm
+        >>> group = pm.create_metrics(["memorability", "affect"])  # doctest: +SKIP
+        >>> {name: scores.shape for name, scores in group(["a.jpg"]).items()}  # doctest: +SKIP
+        {'memorability': torch.Size([1]), 'affect': torch.Size([1, 2])}
+    """
+
+    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        super().__init__()
+        # Not a ModuleDict, whose keys may hold no dot: a metric may be called by a path.
+        self._names = tuple(metrics)
+        self._metrics = nn.ModuleList(metrics.values())
+        self.eval()
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._by_name()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def keys(self) -> KeysView[str]:
+        """Names, in the order in which they were asked for."""
+        return self._by_name().keys()
+
+    def values(self) -> ValuesView[Metric]:
+        """The metrics."""
+        return self._by_name().values()
+
+    def items(self) -> ItemsView[str, Metric]:
+        """Names and metrics."""
+        return self._by_name().items()
+
+    def forward(self, images: ImageInput | Iterable[ImageInput]) -> dict[str, Tensor]:
+        """Judges one image or many by every metric; images are taken one at a time.
+
+        Args:
+            images: As for a :class:`~perceptmetrics.Metric`.
+
+        Returns:
+            Name to what that metric alone would give, within rounding.
+
+        Raises:
+            ImageError: An image cannot be used; the text names it.
+        """
+        alike = self._alike()
+        streams = [
+            CutStream(
+                [_judge(metric) for metric in metrics.values()],
+                view,
+                seed=seed,
+                batch_size=batch_size,
+            )
+            for (view, seed, batch_size, _), metrics in alike.items()
+        ]
+        with torch.no_grad():
+            for name, item in iterate_images(images):
+                image = load_image(item, name=name)
+                for stream in streams:
+                    stream.add(image)
+            found = {
+                name: scores[:, 0] if len(metric.labels) == 1 else scores
+                for metrics, stream in zip(alike.values(), streams, strict=True)
+                for (name, metric), scores in zip(metrics.items(), stream.finish(), strict=True)
+            }
+        return {name: found[name] for name in self}
+
+    def _alike(self) -> dict[tuple[View, int, int, torch.device], dict[str, Metric]]:
+        """Metrics that see the same cuts, together."""
+        alike: dict[tuple[View, int, int, torch.device], dict[str, Metric]] = {}
+        for name, metric in self.items():
+            seen = metric.view, metric.seed, metric.batch_size, metric.model.device
+            alike.setdefault(seen, {})[name] = metric
+        return alike
+
+    def _by_name(self) -> dict[str, Metric]:
+        metrics = (cast(Metric, metric) for metric in self._metrics)
+        return dict(zip(self._names, metrics, strict=True))
+
+    def train(self, mode: bool = True) -> MetricGroup:
+        """Does nothing: metrics have no training mode."""
+        return super().train(False)
+
+    def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> MetricGroup:
+        # Each tensor is moved once, and what shared it before shares it after. The old ones are
+        # kept until the end, lest a new tensor lie where an old one lay and be taken for it.
+        moved: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
+
+        def once(tensor: Tensor) -> Tensor:
+            place = tensor.untyped_storage().data_ptr(), tensor.storage_offset()
+            key = (*place, tensor.shape, tensor.stride(), tensor.dtype)
+            if key not in moved:
+                moved[key] = tensor, function(tensor)
+            return moved[key][1]
+
+        super()._apply(once, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[bytes], MetricGroup], tuple[bytes]]:
+        # A plain pickle writes a tensor that two modules share twice; torch's writes it once.
+        stream = io.BytesIO()
+        torch.save(self._by_name(), stream)
+        return _loaded, (stream.getvalue(),)
+
+
+def _judge(metric: Metric) -> CutJudge:
+    return CutJudge(metric.model, metric.kind == "classification", metric.dataset)
+
+
+def _loaded(pickled: bytes) -> MetricGroup:
+    # Inside a pickle already, which runs what it holds: torch's own guard would guard nothing.
+    return MetricGroup(torch.load(io.BytesIO(pickled), weights_only=False))

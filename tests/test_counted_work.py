@@ -1,0 +1,283 @@
+"""The work that scoring and training take, counted exactly: a lost optimisation fails here.
+
+Nothing is timed. Each count is asserted against the formula that is written out beside it, with
+the letters of :class:`Sizes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from PIL import Image
+from test_features import FROZEN, run
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+import perceptmetrics as pm
+from perceptmetrics import decoding
+from perceptmetrics.adaptation import LoRAConfig
+from perceptmetrics.backbones.vit import VisionTransformer
+from perceptmetrics.lora import inject, share
+from perceptmetrics.model import PerceptualModel
+from perceptmetrics.scoring.rows import score_images
+from perceptmetrics.views import RandomCrops, resize
+
+CROPS = RandomCrops(32, 48, 4)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of the tiny model: the letters of the formulas."""
+
+    D: int = 32  # width
+    H: int = 128  # inside the MLP
+    E: int = 16  # the embedding
+    L: int = 17  # tokens: the class token and 4 x 4 patches
+    P: int = 3 * 8 * 8  # numbers in a patch
+    r: int = 4  # LoRA's rank
+    heads: int = 2
+    size: int = 32  # of a cut
+    hidden: int = 16  # inside the head
+
+    @property
+    def forward(self) -> int:
+        """FLOPs of one cut through encoder and head, LoRA merged."""
+        D, H, L = self.D, self.H, self.L
+        patches = 2 * (L - 1) * self.P * D
+        qkv, mixing = 2 * L * D * 3 * D, 2 * 2 * D * L  # mixing: of one query
+        after = 2 * D * D + 2 * 2 * D * H  # of one token: projection and MLP
+        whole_block = qkv + L * mixing + L * after
+        last_block = qkv + mixing + after  # the class token alone asks
+        return patches + whole_block + last_block + 2 * D * self.E + self.head
+
+    @property
+    def head(self) -> int:
+        """FLOPs of one embedding through the head."""
+        return 2 * self.E * self.hidden + 2 * self.hidden
+
+    @property
+    def merge(self) -> int:
+        """FLOPs of merging the pairs of two blocks."""
+        return 2 * (2 * 3 * self.D * self.r * self.D)
+
+    @property
+    def step(self) -> int:
+        """FLOPs of one cut in a training step: forward and backward, pairs beside the matrix."""
+        D, H, L, R = self.D, self.H, self.L, 3 * self.r
+        pairs = 2 * L * D * R + 2 * L * R * 3 * D
+        forward = self.forward + 2 * pairs
+        # No matrix that is frozen gets a gradient: only what flows through it is computed, and
+        # through the first qkv not even that, as nothing before it trains.
+        up, down = 2 * 2 * L * R * 3 * D, 2 * L * D * R
+        last = (2 * 2 * D * H + 2 * D * D + 2 * L * D * 3 * D) + up + 2 * down
+        first = L * (2 * 2 * D * H + 2 * D * D) + up + down
+        mixing = (2 * 2 * D * L * (L + 1)) * 5 // 2  # torch's kernel takes five products for two
+        return forward + last + first + mixing + 2 * D * self.E + 2 * self.head
+
+
+S = Sizes()
+
+
+class Allocated(TorchDispatchMode):
+    """Adds up the bytes of every tensor that an operation makes and does not share."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        given = {t.untyped_storage().data_ptr() for t in tensors_in((args, kwargs))}
+        for tensor in tensors_in(result):
+            if tensor.untyped_storage().data_ptr() not in given:
+                self.bytes += tensor.untyped_storage().nbytes()
+        return result
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+@dataclass
+class Work:
+    """What was done."""
+
+    decodes: int = 0
+    resizes: int = 0
+    forwards: int = 0
+    flops: int = 0
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
+    """Counts at the narrowest place that all of it passes; everything still happens."""
+    work = Work()
+
+    def counting(function: Callable[..., Any], what: str) -> Callable[..., Any]:
+        def counts(*args: Any, **kwargs: Any) -> Any:
+            setattr(work, what, getattr(work, what) + 1)
+            return function(*args, **kwargs)
+
+        return counts
+
+    with monkeypatch.context() as patch, FlopCounterMode(display=False) as flops:
+        patch.setattr(decoding, "_decode", counting(decoding._decode, "decodes"))
+        patch.setattr("perceptmetrics.views.base.resize", counting(resize, "resizes"))
+        encoded = counting(VisionTransformer.forward, "forwards")
+        patch.setattr(VisionTransformer, "forward", encoded)
+        yield work
+    work.flops = flops.get_total_flops()
+
+
+def photographs(folder: Path, count: int) -> list[str]:
+    paths = [str(folder / f"{index}.png") for index in range(count)]
+    for index, path in enumerate(paths):
+        Image.fromarray(tiny.photograph(60, 90, index)).save(path)
+    return paths
+
+
+def forwards_of(images: int, crops: int, batch: int) -> int:
+    """Whole images wait until they fill a batch, and are then cut into batches."""
+    at_once = -(-batch // crops)
+    rest = images % at_once
+    return images // at_once * -(-at_once * crops // batch) + -(-rest * crops // batch)
+
+
+def group_of(count: int, view: Any, batch_size: int) -> pm.MetricGroup:
+    """Metrics on one base, which all hold."""
+    base, metrics = tiny.base(), {}
+    for index in range(count):
+        alone = tiny.metric(view=view, batch_size=batch_size)
+        encoder = VisionTransformer(tiny.BACKBONE)
+        encoder.load_state_dict(base.tensors, assign=True)
+        inject(encoder, LoRAConfig(rank=S.r), seed=index)
+        share(encoder)
+        metrics[f"m{index}"] = pm.Metric(
+            PerceptualModel(tiny.BACKBONE, encoder, {"default": alone.model.head()}, "lora"),
+            alone.config,
+            alone.card,
+            batch_size=batch_size,
+        )
+    return pm.MetricGroup(metrics)
+
+
+@pytest.mark.parametrize("batch", [1, 6, 32])
+def test_scoring_takes_one_decode_and_one_resize_an_image_and_a_forward_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    images, crops = 5, CROPS.count
+    paths = photographs(tmp_path, images)
+    metric = tiny.metric(view=CROPS, batch_size=batch)
+    with counted(monkeypatch) as work:
+        metric(paths)
+    forwards = forwards_of(images, crops, batch)
+    assert work == Work(images, images, forwards, images * crops * S.forward)
+
+
+@pytest.mark.parametrize("metrics", [2, 3])
+def test_several_metrics_share_decodes_and_resizes_and_add_a_merge_a_forward(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metrics: int
+) -> None:
+    images, crops, batch = 5, CROPS.count, 6
+    paths = photographs(tmp_path, images)
+    group = group_of(metrics, CROPS, batch)
+    forwards = metrics * forwards_of(images, crops, batch)
+    expected = Work(
+        images, images, forwards, metrics * images * crops * S.forward + forwards * S.merge
+    )
+    with counted(monkeypatch) as work:
+        group(paths)
+    assert work == expected
+    with counted(monkeypatch) as work:
+        rows = list(score_images(dict(group.items()), paths, together=group))
+    assert [row.error for chunk in rows for row in chunk] == [""] * images
+    assert work == expected
+
+
+def test_metrics_that_see_differently_share_the_decodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = 3
+    paths = photographs(tmp_path, images)
+    group = pm.MetricGroup(
+        {"middle": tiny.metric(), "same": tiny.metric(), "crops": tiny.metric(view=CROPS)}
+    )
+    with counted(monkeypatch) as work:
+        group(paths)
+    cuts = images * (1 + 1 + CROPS.count)
+    assert work == Work(images, 2 * images, 3, cuts * S.forward)
+
+
+@pytest.mark.parametrize("cuts", [1, 3])
+def test_a_forward_allocates_no_more_than_its_activations(cuts: int) -> None:
+    """float32, four bytes a number; what is a view of something else counts nothing."""
+    D, H, L = S.D, S.H, S.L
+    pixels = 4 * (3 * S.size**2)  # to float, / 255, - mean, / std
+    embedding = 2 * (L - 1) * D + L * D  # patches, with positions, with the class token
+
+    def norm(tokens: int) -> int:
+        return tokens * D + 2 * tokens  # and mean and deviation
+
+    def block(asking: int) -> int:
+        attention = L * 3 * D + asking * D + S.heads * asking  # qkv, mixed, their logsumexp
+        residuals = 2 * asking * D
+        return norm(L) + attention + asking * D + norm(asking) + asking * (2 * H + D) + residuals
+
+    head = S.E + 2 * S.hidden + 1  # projection, fc1, ReLU, fc2
+    one = pixels + embedding + norm(L) + block(L) + block(1) + norm(1) + head
+    class_position = D  # once, for all cuts
+    model = tiny.metric().model
+    given = torch.zeros(cuts, 3, S.size, S.size, dtype=torch.uint8)
+    with torch.no_grad(), Allocated() as allocated:
+        model(given)
+    assert allocated.bytes == 4 * (cuts * one + class_position)
+    shared = group_of(1, tiny.VIEW, 32)["m0"].model
+    with torch.no_grad(), Allocated() as again:
+        shared(given)
+    merged = 2 * 3 * D * D  # a matrix for each block, one at a time
+    assert again.bytes == allocated.bytes + 4 * merged
+
+
+def test_a_training_step_computes_no_gradient_of_a_frozen_matrix() -> None:
+    cuts = 3
+    model = tiny.model()
+    model.train()
+    given = torch.zeros(cuts, 3, S.size, S.size, dtype=torch.uint8)
+    with FlopCounterMode(display=False) as flops:
+        model(given).sum().backward()
+    assert flops.get_total_flops() == cuts * S.step
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    pairs = 2 * (3 * S.r * S.D + 3 * S.D * S.r)
+    head = (S.E + 1) * S.hidden + S.hidden + 1
+    assert sum(g.numel() for g in gradients) == pairs + head
+
+
+def test_epochs_on_kept_features_decode_and_encode_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, judged = 24, 6  # of tiny.rated_folder; a quarter validates, by the saved file, too
+    counts: list[Work] = []
+    for epochs, cache in ((1, "a"), (3, "b"), (3, "b")):
+        few = replace(FROZEN.optimisation, epochs=epochs)
+        recipe = replace(FROZEN, optimisation=few)
+        with counted(monkeypatch) as work:
+            run(tmp_path, f"run{len(counts)}", tmp_path / cache, recipe)
+        counts.append(work)
+    first, longer, again = counts
+    at_the_end = forwards_of(judged, 1, 32)
+    assert (first.decodes, longer.decodes, again.decodes) == (
+        *[images + judged] * 2,
+        judged,
+    )
+    assert (longer.forwards, again.forwards) == (first.forwards, at_the_end)
