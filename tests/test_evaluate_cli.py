@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import tiny_plugin
 from perceptmetrics import statistics as stats
 from perceptmetrics.cli.main import main
 from perceptmetrics.data.split import Split
+from perceptmetrics.evaluation.error_record import from_record
 
 
 class Lab:
@@ -63,7 +65,7 @@ def test_a_run_is_judged_on_ratings(capsys: pytest.CaptureFixture[str], lab: Lab
     code, out, err = run(capsys, lab, lab.run, "--data", lab.data)
     assert code == 0
     assert err.splitlines() == [err.strip()]
-    assert "warning: the run was trained on most of these images" in err
+    assert f"warning: {lab.run} was trained on most of these images" in err
     assert out.startswith(f"{lab.run} on ratings.csv: 12 images\n")
     lines = [line.split() for line in out.splitlines()]
     assert ["brightness", "SRCC"] in [line[:2] for line in lines]
@@ -146,6 +148,71 @@ def test_a_published_dataset_of_another_kind_is_refused(
     assert "the data has ratings, the metric gives classes (dark, light)" in err
 
 
+def with_columns(lab: Lab, folder: Path) -> Path:
+    """The ratings, with a kind for each image and the error of its rating."""
+    rows = lab.data.read_text().splitlines()
+    file = folder / "columns.csv"
+    lines = [f"{rows[0]},kind,brightness_se"]
+    lines += [f"{row},{'even' if k % 2 else 'odd'},0.01" for k, row in enumerate(rows[1:])]
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def test_errors_are_told_where_they_are_asked_for(
+    capsys: pytest.CaptureFixture[str], lab: Lab, tmp_path: Path
+) -> None:
+    data = with_columns(lab, tmp_path)
+    arguments = (lab.run, "--data", data, "--images", lab.images, "--errors", "--by", "kind")
+    code, out, _ = run(capsys, lab, *arguments, "--split-half", "0.778", "--top", "2")
+    assert code == 0
+    assert "brightness: most overrated" in out
+    assert "Calibration: rating = slope * score + intercept" in out
+    assert "brightness by kind" in out
+    assert "6 images, fewer than 8" in out
+    assert "split-half Spearman 0.778" in out
+    assert "brightness_se of each image" in out
+    code, out, _ = run(capsys, lab, *arguments, "--format", "markdown")
+    assert code == 0
+    assert "| kind | images | SRCC | bias | MAE | note |" in out
+
+
+def test_another_metric_is_compared_on_the_same_images(
+    capsys: pytest.CaptureFixture[str], lab: Lab, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(lab.run, other)
+    out = tmp_path / "figures.json"
+    arguments = (lab.run, "--data", lab.data, "--against", other, "-o", out)
+    code, _, err = run(capsys, lab, *arguments)
+    assert code == 0
+    assert f"{other} was trained on most of these images" in err
+    analysis = from_record(json.loads(out.read_text())["errors"])
+    assert analysis.ratings == ()  # --errors was not asked for
+    assert {one.difference for one in analysis.comparisons} == {0.0}
+    assert {(one.first, one.second) for one in analysis.comparisons} == {(str(lab.run), str(other))}
+
+
+def test_classes_have_errors_too(capsys: pytest.CaptureFixture[str], lab: Lab) -> None:
+    code, out, _ = run(capsys, lab, lab.shade, "--data", lab.labels, "--errors")
+    assert code == 0
+    assert "all classes: each class against the rest" in out
+    assert "Expected calibration error" in out
+
+
+def test_an_image_that_two_metrics_cannot_read_is_named_once(
+    capsys: pytest.CaptureFixture[str], lab: Lab, tmp_path: Path
+) -> None:
+    images, other = tmp_path / "images", tmp_path / "other"
+    shutil.copytree(lab.images, images)
+    shutil.copytree(lab.run, other)
+    (images / "04.png").write_bytes(b"no image")
+    arguments = (lab.run, "--data", images / "ratings.csv", "--against", other)
+    code, out, err = run(capsys, lab, *arguments)
+    assert code == 1
+    assert err.count("04.png") == 1
+    assert "On 11 images." in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -155,6 +222,9 @@ def test_a_published_dataset_of_another_kind_is_refused(
         (("--data", "DATA", "-o", "nowhere/figures.csv"), "there is no folder nowhere"),
         (("--data", "DATA", "-o", "figures.xls"), "the suffix '.xls' does not say"),
         (("--data", "DATA", "--dataset-head", "livec"), "livec"),
+        (("--data", "DATA", "--by", "kind"), "no column 'kind' beside its ratings; it has none"),
+        (("--data", "DATA", "--errors", "-o", "figures.csv"), "CSV holds the figures only"),
+        (("--data", "DATA", "--against", "no-such-run"), "There is no file or folder of that"),
     ],
 )
 def test_wrong_usage_is_one_helpful_line(
@@ -165,3 +235,19 @@ def test_wrong_usage_is_one_helpful_line(
     assert (code, out) == (2, "")
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_page_shows_the_errors_with_their_photographs_and_needs_nothing_beside_it(
+    capsys: pytest.CaptureFixture[str], lab: Lab, tmp_path: Path
+) -> None:
+    out = tmp_path / "errors.html"
+    code, shown, _ = run(capsys, lab, lab.run, "--data", lab.data, "-o", out)
+    assert (code, shown) == (0, "")
+    text = out.read_text()
+    for words in ("Brightness: SRCC", "overrated most", "adapter sha256", "Where it errs"):
+        assert words in text
+    assert text.count('src="data:image/jpeg;base64,') > 2
+    assert not re.search(r'https?://|url\((?!#)|src="(?!data:)', text)
+    code, text, _ = run(capsys, lab, lab.shade, "--data", lab.labels, "--format", "html")
+    assert code == 0
+    assert "which class was taken for which" in text

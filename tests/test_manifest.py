@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,33 @@ def test_a_part_of_the_data_is_not_split_by_the_whole_file(tmp_path: Path) -> No
     part = read_manifest(path, tiny.TASK).take([0, 1, 2])
     with pytest.raises(DataError, match="6 rows, but 3 images"):
         split_of_manifest(path, part)
+
+
+def test_every_other_column_is_kept_beside_its_image(tmp_path: Path) -> None:
+    pictures(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
+    path = tmp_path / "r.csv"
+    path.write_text("kind,image,mos,mos_sd\nsea,a.jpg,1,0.5\n,b.jpg,2,0.6\nsky,c.jpg,3,0.7\n")
+    data = read_manifest(path, TASKS.get("iqa"))
+    assert data.columns == {"kind": ("sea", "", "sky"), "mos_sd": ("0.5", "0.6", "0.7")}
+    assert data.take([2, 0]).columns == {"kind": ("sky", "sea"), "mos_sd": ("0.7", "0.5")}
+    with pytest.raises(DataError, match="no column 'colour' beside its ratings; it has kind, mos_"):
+        data.column("colour")
+
+
+def test_columns_change_no_hash(tmp_path: Path) -> None:
+    pictures(tmp_path, ["a.jpg", "b.jpg"])
+    path = tmp_path / "r.csv"
+    path.write_text("image,mos\na.jpg,1\nb.jpg,2\n")
+    bare = read_manifest(path, TASKS.get("iqa"))
+    path.write_text("image,mos,kind\na.jpg,1,sea\nb.jpg,2,sky\n")
+    rich = read_manifest(path, TASKS.get("iqa"))
+    assert rich.sha256 == bare.sha256
+    assert bare.joined(rich).sha256 == rich.joined(bare).sha256
+    assert bare.joined(rich).columns == {"kind": ("", "", "sea", "sky")}
+    assert rich.joined(bare).columns == {"kind": ("sea", "sky", "", "")}
+
+
+def test_a_column_of_another_length_is_refused(tmp_path: Path) -> None:
+    data = read_manifest(write_split(tmp_path, SIDES), tiny.TASK)
+    with pytest.raises(DataError, match="column 'kind' has 1 entries for 6 images"):
+        replace(data, columns={"kind": ("sea",)})

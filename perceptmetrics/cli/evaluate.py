@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from perceptmetrics.cli.evaluate_report import FORMATS, form_of, is_page, write
 from perceptmetrics.cli.exit_codes import DONE, SOME_FAILED
-from perceptmetrics.cli.text import columns, one_line
+from perceptmetrics.cli.metric_options import metric_options
+from perceptmetrics.cli.rated_images import RatedImages, rated_images_options
+from perceptmetrics.cli.text import one_line
 from perceptmetrics.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from perceptmetrics.data.manifest import Manifest
+    from perceptmetrics.evaluation.error_analysis import ErrorAnalysis
     from perceptmetrics.evaluation.evaluate import Evaluation
     from perceptmetrics.metric import Metric
     from perceptmetrics.scoring.rows import Row
     from perceptmetrics.tasks import Task
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command(
@@ -30,34 +31,47 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "usage, or fewer than two could be judged."
 )
 @click.argument("metric_name", metavar="METRIC")
-@click.option("--data", type=_FILE, help="CSV or Parquet of images and ratings, or labels.")
-@click.option(
-    "--dataset",
-    type=(str, _FOLDER),
-    metavar="NAME ROOT",
-    help="A published dataset and the folder where it is unpacked; see 'perceptmetrics data list'.",
-)
-@click.option("--split", type=_FILE, help="A file of 'perceptmetrics data split'.")
-@click.option(
-    "--part",
-    type=click.Choice(["training", "validation", "test"]),
-    default="test",
-    show_default=True,
-    help="Which images of the split.",
-)
-@click.option(
-    "--images", type=_FOLDER, help="The folder that paths in --data are relative to; else its own."
-)
-@click.option("--image-column", help="Else image, image_name, path, file or filename.")
-@click.option(
-    "--target-column",
-    "target_columns",
-    multiple=True,
-    help="Else the output's name, score, mos or rating; label for classes. Once for each output.",
-)
-@click.option("--group-column", help="Images of one group are resampled together.")
+@rated_images_options
 @click.option(
     "--dataset-head", metavar="NAME", help="Which head of a metric trained on several datasets."
+)
+@click.option(
+    "--errors",
+    is_flag=True,
+    help="Add where it errs: the images furthest off, how scores are spread, calibration, and the "
+    "ceiling that the ratings set, where they tell.",
+)
+@click.option(
+    "--by",
+    "by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Break the errors down by a column of the data: category, distortion, ... Repeatable.",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["as scored", "rank statistics", "logistic"]),
+    default="rank statistics",
+    show_default=True,
+    help="How scores come to the ratings' scale for the bias and MAE of --by.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="Images at each end that --errors names.",
+)
+@click.option(
+    "--split-half",
+    type=click.FloatRange(-1, 1),
+    help="Spearman's correlation between two halves of the raters, for the ceiling; else what the "
+    "dataset states.",
+)
+@click.option(
+    "--against",
+    metavar="METRIC",
+    help="Another metric, on the same images: is the difference more than chance?",
 )
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead."
@@ -65,7 +79,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["text", "markdown", "csv", "json"]),
+    type=click.Choice(FORMATS),
     help="By default what the file's suffix says (.txt, .md, .csv, .json), or text.",
 )
 @click.option(
@@ -75,46 +89,25 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     show_default=True,
     help="Draws of the bootstrap behind each interval.",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps, ...")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Cuts in one forward pass; changes speed and memory, not scores.",
-)
-@click.option("--base", type=_FILE, help="A file of base weights to use instead of the cache.")
-@click.option(
-    "--allow-other-base",
-    is_flag=True,
-    help="Use base weights that the adapter was not trained on; scores change.",
-)
-@click.option(
-    "--progress/--no-progress",
-    default=None,
-    help="A progress bar on standard error; by default where that is a terminal.",
-)
+@metric_options(batch="Cuts in one forward pass; changes speed and memory, not scores.")
 @click.pass_context
 def evaluate(
     ctx: click.Context,
+    /,
     metric_name: str,
-    data: Path | None,
-    dataset: tuple[str, Path] | None,
-    split: Path | None,
-    part: str,
-    images: Path | None,
-    image_column: str | None,
-    target_columns: tuple[str, ...],
-    group_column: str | None,
     dataset_head: str | None,
+    errors: bool,
+    by: tuple[str, ...],
+    scale: str,
+    top: int,
+    split_half: float | None,
+    against: str | None,
     output: Path | None,
     format_name: str | None,
     samples: int,
-    device: str,
     batch_size: int,
-    base: Path | None,
-    allow_other_base: bool,
     progress: bool | None,
+    **given: Any,
 ) -> None:
     """Judge a metric on images that people rated.
 
@@ -127,70 +120,117 @@ def evaluate(
     \b
     Examples:
       perceptmetrics evaluate iqa --data ratings.csv
+      perceptmetrics evaluate affect --dataset oasis oasis/ --errors --by category
+      perceptmetrics evaluate my-run --data ratings.csv --against iqa -o figures.json
       perceptmetrics evaluate my-run --dataset koniq10k koniq/ --split loda-1.json -o figures.json
     """  # noqa: D301 (click wants the backspace itself: it keeps the lines as they are)
-    if (data is None) == (dataset is None):
-        raise OptionError("give the rated images: either --data FILE or --dataset NAME ROOT")
-    of_file = {
-        "--images": images,
-        "--image-column": image_column,
-        "--target-column": target_columns,
-        "--group-column": group_column,
-    }
-    meant = [name for name, value in of_file.items() if value]
-    if dataset is not None and meant:
-        raise OptionError(f"{meant[0]} is about --data; a dataset knows its own layout")
-    form = _format(output, format_name)
+    asked = RatedImages.take(given)
+    asked.check()
+    errors = errors or is_page(output, format_name)
+    form = form_of(output, format_name, bool(errors or by or against))
+    if against == metric_name:
+        raise OptionError(f"--against {against} is the metric itself; name another one")
+    names = [metric_name, *([] if against is None else [against])]
+    from perceptmetrics.locate import require_metric
+
+    for name in names:
+        require_metric(name)
     from perceptmetrics.create import create_metric
+
+    task = asked.task()
+    # A dataset that is not there is found before torch is loaded.
+    rated = None if task is None else asked.read(task)
+    metrics = {
+        name: create_metric(
+            name,
+            dataset=dataset_head if name == metric_name else None,
+            batch_size=batch_size,
+            **given,
+        )
+        for name in names
+    }
+    metric = metrics[metric_name]
+    task = _task_of(metric) if task is None else task
+    rated = asked.read(task) if rated is None else rated
+
+    from perceptmetrics.evaluation.breakdown import group_values
     from perceptmetrics.evaluation.evaluate import check_targets
     from perceptmetrics.evaluation.evaluate import evaluate as judge
 
-    if dataset is not None:
-        rated, task = _published(*dataset)
-        name = dataset[0]
-    metric = create_metric(
-        metric_name,
-        dataset=dataset_head,
-        base=base,
-        allow_other_base=allow_other_base,
-        batch_size=batch_size,
-        device=device,
-    )
-    if data is not None:
-        from perceptmetrics.data.manifest import read_manifest
+    for one in metrics.values():
+        _check_labels(one, task)
+        check_targets(one, rated)
+    rated, data_name = asked.chosen(rated)
+    for column in by:
+        group_values(rated.column(column), column)
+    if asked.split is None:
+        for name in names:
+            _warn_of_training_data(name, rated)
+    report = _Reporter(len(rated), sys.stderr.isatty() if progress is None else progress)
+    found = [
+        judge(
+            one,
+            rated,
+            groupings=one.config.groupings,
+            metric_name=name,
+            data_name=data_name,
+            chunk=batch_size,
+            samples=samples,
+            report=report.of_metric(),
+        )
+        for name, one in metrics.items()
+    ]
+    analysis = None
+    if errors or by or against:
+        half = asked.split_half() if split_half is None else split_half
+        analysis = _analysis(found, rated, metric, errors, by, scale, top, half, samples)
+    write(form(found[0], analysis, metric.card), output)
+    failed = len(report.failed)
+    if failed:
+        click.echo(f"{failed} of {len(rated)} images could not be judged", err=True)
+    ctx.exit(SOME_FAILED if failed else DONE)
 
-        task = _task_of(metric)
-        rated = read_manifest(
-            data,
-            task,
-            images=images,
-            image_column=image_column,
-            target_columns=target_columns,
-            group_column=group_column,
-        )
-        name = data.name
-    _check_labels(metric, task)
-    check_targets(metric, rated)
-    if split is not None:
-        rated, name = _part_of(rated, split, part, name)
-    else:
-        _warn_of_training_data(metric_name, rated)
-    evaluation = judge(
-        metric,
+
+def _analysis(
+    found: Sequence[Evaluation],
+    rated: Manifest,
+    metric: Metric,
+    errors: bool,
+    by: tuple[str, ...],
+    scale: str,
+    top: int,
+    split_half: float | None,
+    samples: int,
+) -> ErrorAnalysis:
+    """What was asked for of it."""
+    from perceptmetrics.evaluation.analyse import analyse
+    from perceptmetrics.evaluation.comparing import compare
+
+    analysis = analyse(
+        found[0],
         rated,
+        metric.labels,
         groupings=metric.config.groupings,
-        metric_name=metric_name,
-        data_name=name,
-        chunk=batch_size,
+        by=by,
+        scale=scale,
+        top=top,
+        split_half=split_half,
         samples=samples,
-        report=_reporter(len(rated), sys.stderr.isatty() if progress is None else progress),
     )
-    _write(form(evaluation), output)
-    if evaluation.unreadable:
-        click.echo(
-            f"{len(evaluation.unreadable)} of {len(rated)} images could not be judged", err=True
+    if not errors:
+        analysis = replace(
+            analysis,
+            ratings=(),
+            classes=(),
+            rating_calibrations=(),
+            class_calibrations=(),
+            ceilings=(),
         )
-    ctx.exit(SOME_FAILED if evaluation.unreadable else DONE)
+    if len(found) > 1:
+        groups = dict(zip(rated.names, rated.groups, strict=True))
+        compared = compare(found[0], found[1], metric.labels, groups, samples=samples)
+        analysis = replace(analysis, comparisons=compared)
+    return analysis
 
 
 def _warn_of_training_data(metric_name: str, rated: Manifest) -> None:
@@ -199,18 +239,10 @@ def _warn_of_training_data(metric_name: str, rated: Manifest) -> None:
     folders = (Path(metric_name), Path(metric_name.rpartition("@")[0] or metric_name))
     if any(rated.sha256 in hashes_of_data(folder) for folder in folders):
         click.echo(
-            "warning: the run was trained on most of these images, so the figures flatter it; "
-            "--split FILE judges the test part only",
+            f"warning: {metric_name} was trained on most of these images, so the figures "
+            "flatter it; --split FILE judges the test part only",
             err=True,
         )
-
-
-def _published(name: str, root: Path) -> tuple[Manifest, Task]:
-    from perceptmetrics.datasets import DATASETS
-    from perceptmetrics.tasks import TASKS
-
-    dataset = DATASETS.get(name)
-    return dataset.read(root), TASKS.get(dataset.task)
 
 
 def _task_of(metric: Metric) -> Task:
@@ -229,84 +261,26 @@ def _check_labels(metric: Metric, task: Task) -> None:
         )
 
 
-def _part_of(rated: Manifest, file: Path, part: str, name: str) -> tuple[Manifest, str]:
-    from perceptmetrics.data.split import load_split
+class _Reporter:
+    """A bar for each metric; an image that several cannot read is named once."""
 
-    split = load_split(file)
-    parts = dict(zip(("training", "validation", "test"), split.parts(rated), strict=True))
-    if not len(parts[part]):
-        raise DataError(f"{file} has no {part} images; choose another --part")
-    return parts[part], f"{name}, {part} images of {split.name}"
+    def __init__(self, count: int, progress: bool) -> None:
+        self.failed: set[str] = set()
+        self._count = count
+        self._progress = progress
 
+    def of_metric(self) -> Callable[[Sequence[Row]], None]:
+        from tqdm import tqdm
 
-def _reporter(count: int, progress: bool) -> Callable[[Sequence[Row]], None]:
-    from tqdm import tqdm
+        bar = tqdm(total=self._count, unit=" images", disable=not self._progress, file=sys.stderr)
 
-    bar = tqdm(total=count, unit=" images", disable=not progress, file=sys.stderr)
+        def report(rows: Sequence[Row]) -> None:
+            for row in rows:
+                if row.error and row.image not in self.failed:
+                    self.failed.add(row.image)
+                    tqdm.write(one_line(f"error: {row.image}: {row.error}"), file=sys.stderr)
+            bar.update(len(rows))
+            if bar.n >= self._count:
+                bar.close()
 
-    def report(rows: Sequence[Row]) -> None:
-        for row in rows:
-            if row.error:
-                tqdm.write(one_line(f"error: {row.image}: {row.error}"), file=sys.stderr)
-        bar.update(len(rows))
-        if bar.n >= count:
-            bar.close()
-
-    return report
-
-
-def as_text(evaluation: Evaluation) -> str:
-    """The report with aligned columns.
-
-    Example:
-        >>> import numpy as np
-        >>> from perceptmetrics.evaluation.evaluate import Evaluation
-        >>> from perceptmetrics.evaluation.figures import Figure
-        >>> srcc = Figure("quality", "SRCC", 0.92, 0.9, 0.94, 1)
-        >>> found = Evaluation("iqa", "mine", (srcc,), (), ("a",), np.zeros((1, 1)), np.zeros(1))
-        >>> print(as_text(found).splitlines()[-1])
-        quality  SRCC             0.920  0.900 to 0.940  1
-    """
-    from perceptmetrics.evaluation.report import HEADER, confusion_rows, figure_rows, title
-
-    parts = [title(evaluation), columns([HEADER, *figure_rows(evaluation.figures)])]
-    parts += [f"{c.output}\n{columns(confusion_rows(c))}" for c in evaluation.confusions]
-    return "\n\n".join(parts) + "\n"
-
-
-def _format(output: Path | None, name: str | None) -> Callable[[Evaluation], str]:
-    """How to write it; what would stop the writing is found before anything is scored."""
-    from perceptmetrics.evaluation.report import to_csv, to_json, to_markdown
-
-    forms: Mapping[str, tuple[str, Callable[[Evaluation], str]]] = {
-        "text": (".txt", as_text),
-        "markdown": (".md", to_markdown),
-        "csv": (".csv", to_csv),
-        "json": (".json", to_json),
-    }
-    if output is not None:
-        if not output.parent.is_dir():
-            raise OptionError(f"cannot write {output}: there is no folder {output.parent}; make it")
-        if not os.access(output if output.exists() else output.parent, os.W_OK):
-            raise OptionError(f"cannot write {output}: permission denied; name another place")
-    if name is not None:
-        return forms[name][1]
-    if output is None:
-        return as_text
-    for suffix, form in forms.values():
-        if output.suffix.lower() == suffix:
-            return form
-    raise OptionError(
-        f"{output}: the suffix {output.suffix!r} does not say how to write it; call it .txt, .md, "
-        f".csv or .json, or say --format {'|'.join(forms)}"
-    )
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise OptionError(f"cannot write {output}: {error.strerror}; name another place") from error
+        return report

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,11 @@ class Manifest:
         groups: What must stay on one side of a split (the reference image); one entry an image.
         sha256: Hash of targets, and of names or of the files' contents: the same data, wherever it
             lies.
+        columns: What else is known of the images: name -> N texts, an empty one where a cell is
+            missing. Errors can be broken down by them; they enter no hash.
+
+    Raises:
+        DataError: A column is not of N texts.
     """
 
     images: tuple[Path, ...]
@@ -41,6 +46,15 @@ class Manifest:
     targets: npt.NDArray[Any]
     groups: tuple[str, ...]
     sha256: str
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuses columns that are not aligned with the images."""
+        for name, cells in self.columns.items():
+            if len(cells) != len(self.images):
+                raise DataError(
+                    f"column {name!r} has {len(cells)} entries for {len(self.images)} images"
+                )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,17 +68,40 @@ class Manifest:
             names=tuple(self.names[index] for index in chosen),
             targets=self.targets[chosen],
             groups=tuple(self.groups[index] for index in chosen),
+            columns={
+                name: tuple(cells[index] for index in chosen)
+                for name, cells in self.columns.items()
+            },
         )
 
     def joined(self, other: Manifest) -> Manifest:
-        """Both, one after the other; its ``sha256`` follows from the two."""
+        """Both, one after the other; its ``sha256`` follows from the two.
+
+        A column that only one of them has is empty for the other's images.
+        """
+        none = ("",) * len(self), ("",) * len(other)
         return Manifest(
             self.images + other.images,
             self.names + other.names,
             np.concatenate([self.targets, other.targets]),
             self.groups + other.groups,
             hashlib.sha256(f"{self.sha256} {other.sha256}".encode()).hexdigest(),
+            {
+                name: self.columns.get(name, none[0]) + other.columns.get(name, none[1])
+                for name in {**self.columns, **other.columns}
+            },
         )
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """One of :attr:`columns`.
+
+        Raises:
+            DataError: There is none of that name; the text lists those that there are.
+        """
+        if name not in self.columns:
+            there = ", ".join(self.columns) or "none"
+            raise DataError(f"the data has no column {name!r} beside its ratings; it has {there}")
+        return self.columns[name]
 
 
 def read_manifest(
@@ -87,6 +124,9 @@ def read_manifest(
         image_column: The column of image paths, where it has another name.
         target_columns: The columns of the targets, in the order of the task's outputs.
         group_column: What must stay on one side of a split, such as the reference image.
+
+    Returns:
+        The rows in their order; every other column is kept in :attr:`Manifest.columns`.
 
     Raises:
         DataError: A column, a file or a value is missing or cannot be read; the row is named.
@@ -123,7 +163,12 @@ def read_manifest(
         groups.append(row[group_column] if group_column else row[image_key])
     array = np.asarray(targets, np.int64 if task.kind == "classification" else np.float64)
     digest = _digest(files, array)
-    return Manifest(tuple(files), tuple(names), array, tuple(groups), digest)
+    columns = {
+        name: tuple(row[name] for row in table.rows)
+        for name in table.columns
+        if name not in (image_key, *keys)
+    }
+    return Manifest(tuple(files), tuple(names), array, tuple(groups), digest, columns)
 
 
 def _target_keys(table: Table, task: Task, asked: Sequence[str]) -> tuple[str, ...]:

@@ -24,6 +24,9 @@ class Dataset:
             :class:`~perceptmetrics.errors.DataError` that names the missing file and where to get
             it. Images that the labels name but the disk lacks are one error that counts them.
         splits: (rated images, root) -> the splits of the paper's protocol, in order.
+        split_half: Spearman's correlation between the mean ratings of two halves of the raters, as
+            published; what it says of the best that a metric can reach is in
+            :mod:`perceptmetrics.statistics.reliability`.
         protocol_splits: How many of the first splits are the paper's protocol, which a sweep
             averages over; 0: all. The others are the authors' own.
         count: How many images the whole set holds, as published.
@@ -53,3 +56,4 @@ class Dataset:
     licence: str = "not stated"
     replicas: int = 1
     protocol_splits: int = 0
+    split_half: float | None = None

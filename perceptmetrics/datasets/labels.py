@@ -85,6 +85,51 @@ def check_columns(path: Path, found: Sequence[str], wanted: Sequence[str]) -> No
             )
 
 
+def other_columns(
+    rows: Sequence[Mapping[str, str]], names: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """Columns that not every copy of a label file has, for :attr:`Manifest.columns`.
+
+    Args:
+        rows: At least one.
+        names: What the file calls a column -> what we call it.
+
+    Example:
+        >>> other_columns([{"SD": "0.8"}], {"SD": "quality_sd", "c_total": "quality_n"})
+        {'quality_sd': ('0.8',)}
+    """
+    return {
+        ours: tuple(row[theirs].strip() for row in rows)
+        for theirs, ours in names.items()
+        if theirs in rows[0]
+    }
+
+
+def distortion_columns(
+    names: Sequence[str], distortions: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """What file names of synthetic distortions say: ``I01_08_3.bmp``, reference, kind and level.
+
+    Args:
+        names: Of the files.
+        distortions: What each number means, from 1.
+
+    Returns:
+        ``distortion`` and ``level``; empty for a name of another form or number.
+
+    Example:
+        >>> distortion_columns(["I01_02_3.bmp"], ["blur", "JPEG"])
+        {'distortion': ('JPEG',), 'level': ('3',)}
+    """
+    kinds, levels = [], []
+    for name in names:
+        _, kind, level = ([*Path(name).stem.split("_"), "", "", ""])[:3]
+        known = kind.isdecimal() and 1 <= int(kind) <= len(distortions)
+        kinds.append(distortions[int(kind) - 1] if known else "")
+        levels.append(level.lstrip("0") if known else "")
+    return {"distortion": tuple(kinds), "level": tuple(levels)}
+
+
 def check_lengths(first: Path, count: int, second: Path, other: int) -> None:
     """Refuses two files that belong together but hold different numbers of rows.
 
@@ -147,6 +192,7 @@ def rated_images(
     dataset: str,
     source: str,
     any_case: bool = False,
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Manifest:
     """Joins names and ratings to the images on disk. Each folder is listed once, none is opened.
 
@@ -159,6 +205,7 @@ def rated_images(
         dataset: What errors call the set.
         source: Where the set is to be had.
         any_case: File names may differ from ``names`` in upper and lower case.
+        columns: See :attr:`Manifest.columns`.
 
     Returns:
         Rows in the order of ``names``. Its ``sha256`` covers names and targets, not the pixels.
@@ -199,6 +246,7 @@ def rated_images(
         array,
         tuple(names if groups is None else groups),
         _digest(names, array),
+        {name: tuple(cells) for name, cells in (columns or {}).items()},
     )
 
 

@@ -41,6 +41,7 @@ class Evaluation:
         target: Their ratings (N, K), or class indices (N,).
         unreadable: The other images, with what is wrong with each.
         data_sha256: :attr:`Manifest.sha256` of what was given.
+        files: Paths of the images that were judged; may be left out.
     """
 
     metric: str
@@ -52,6 +53,7 @@ class Evaluation:
     target: npt.NDArray[Any]
     unreadable: tuple[tuple[str, str], ...] = ()
     data_sha256: str = ""
+    files: tuple[str, ...] = ()
 
     def figure(self, measure: str, output: str | None = None, scale: str = "") -> Figure:
         """One of the figures.
@@ -160,6 +162,7 @@ def evaluate(
         target=judged.targets,
         unreadable=tuple(unreadable),
         data_sha256=data.sha256,
+        files=tuple(map(str, judged.images)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from perceptmetrics.errors import DataError
+from perceptmetrics.evaluation.intervals import Key, intervals
 from perceptmetrics.evaluation.mapping import MAPPINGS
 from perceptmetrics.statistics import (
     accuracy,
-    bootstrap_cis,
     confusion_matrix,
     krcc,
     macro_f1,
@@ -28,9 +28,6 @@ from perceptmetrics.statistics import (
 from perceptmetrics.statistics.checks import Floats, pair
 
 Groupings = Mapping[str, Mapping[str, tuple[str, ...]]]
-Key = tuple[str, str]  # measure and scale
-Statistics = Callable[[Any, Any], Mapping[Key, float]]
-
 SAMPLES = 1000  # draws of the bootstrap
 SEED = 0
 NAN = float("nan")
@@ -131,7 +128,7 @@ def regression_figures(
     figures: list[Figure] = []
     for k, output in enumerate(outputs):
         scores, ratings = x[:, k], y[:, k]
-        found = _intervals(_of_ratings, scores, ratings, groups, samples, seed)
+        found = intervals(_of_ratings, scores, ratings, groups, samples, seed)
         why = _why_no_correlation(scores, ratings)
         for (measure, scale), (value, low, high, unsure) in found.items():
             reason = unsure
@@ -191,21 +188,54 @@ def classification_figures(
     whole = {label: (label,) for label in labels}
     for output, members in {"all classes": whole, **(groupings or {})}.items():
         names = list(members)
-        columns = [[labels.index(label) for label in members[name]] for name in names]
-        summed = np.stack([scores[:, own].sum(axis=1) for own in columns], axis=1)
-        group_of = np.empty(len(labels), np.int64)
-        for index, own in enumerate(columns):
-            group_of[own] = index
-        if truth.dtype.kind in "iu" and len(truth) and truth.max() >= len(labels):
-            raise DataError(f"class {truth.max()} in the target, expected {len(labels)} from 0")
-        grouped = group_of[truth] if truth.dtype.kind in "iu" else truth
-        found = _intervals(_of_classes, summed, grouped, groups, samples, seed)
+        summed, grouped = grouped_classes(scores, truth, labels, members)
+        found = intervals(_of_classes, summed, grouped, groups, samples, seed)
         for (measure, _), (value, low, high, unsure) in found.items():
             figures.append(Figure(output, measure, value, low, high, len(truth), reason=unsure))
         counts = confusion_matrix(summed, grouped, len(names))
         rows = tuple(tuple(int(count) for count in row) for row in counts)
         confusions.append(Confusion(output, tuple(names), rows))
     return tuple(figures), tuple(confusions)
+
+
+def grouped_classes(
+    prediction: Floats,
+    target: npt.NDArray[Any],
+    labels: Sequence[str],
+    members: Mapping[str, tuple[str, ...]],
+) -> tuple[Floats, npt.NDArray[Any]]:
+    """Probabilities and classes, of groups of classes.
+
+    Args:
+        prediction: (N, C) probabilities.
+        target: (N,) class indices.
+        labels: C names.
+        members: G groups -> the labels that belong to each.
+
+    Returns:
+        (N, G) sums over the classes of each group, and (N,) indices of groups.
+
+    Raises:
+        DataError: A class in the target that has no label.
+
+    Example:
+        >>> both = {"low": ("sad", "angry"), "high": ("glad",)}
+        >>> sums, groups = grouped_classes(
+        ...     np.array([[0.5, 0.25, 0.25]]), np.array([1]), ["sad", "glad", "angry"], both
+        ... )
+        >>> sums.tolist(), groups.tolist()
+        ([[0.75, 0.25]], [1])
+    """
+    columns = [[labels.index(label) for label in own] for own in members.values()]
+    summed = np.stack([prediction[:, own].sum(axis=1) for own in columns], axis=1)
+    if target.dtype.kind not in "iu":
+        return summed, target  # the measures refuse it, and say why
+    group_of = np.empty(len(labels), np.int64)
+    for index, own in enumerate(columns):
+        group_of[own] = index
+    if len(target) and target.max() >= len(labels):
+        raise DataError(f"class {target.max()} in the target, expected {len(labels)} from 0")
+    return summed, group_of[target]
 
 
 def _of_ratings(scores: Floats, ratings: Floats) -> dict[Key, float]:
@@ -235,31 +265,6 @@ def _of_classes(scores: Floats, truth: npt.NDArray[np.int64]) -> dict[Key, float
         ("mAP", ""): mean_average_precision(scores, truth),
         ("macro F1", ""): macro_f1(scores, truth),
         ("weighted F1", ""): weighted_f1(scores, truth),
-    }
-
-
-def _intervals(
-    statistics: Statistics,
-    prediction: npt.NDArray[Any],
-    target: npt.NDArray[Any],
-    groups: Sequence[str] | None,
-    samples: int,
-    seed: int,
-) -> dict[Key, tuple[float, float, float, str]]:
-    """Value, ends of the interval and why there is none."""
-    names = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    if names is not None and len(names) == len(target) and names.max(initial=0) == 0:
-        # One photograph and its distortions: nothing can be drawn again.
-        reason = "no interval: all images are of one group"
-        values = statistics(prediction, target)
-        return {key: (value, NAN, NAN, reason) for key, value in values.items()}
-    if names is not None and len(names) == len(np.unique(names)):
-        names = None  # the same draws, without putting them together one by one
-    found = bootstrap_cis(statistics, prediction, target, groups=names, samples=samples, seed=seed)
-    few = "no interval: most resamples have no value"
-    return {
-        key: (ci.value, ci.low, ci.high, few if np.isnan(ci.low) else "")
-        for key, ci in found.items()
     }
 
 

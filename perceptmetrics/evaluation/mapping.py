@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from perceptmetrics.errors import DataError
+from perceptmetrics.errors import DataError, OptionError
 from perceptmetrics.statistics import logistic_fit
 from perceptmetrics.statistics.checks import Floats, finite
 
@@ -130,3 +130,19 @@ MAPPINGS: Mapping[str, Mapped] = {
     "logistic": by_logistic,
 }
 """By the name that reports use: (prediction, target) -> the prediction on the target's scale."""
+
+
+def to_scale(name: str, prediction: Floats, target: Floats) -> Floats:
+    """The scores after one of :data:`MAPPINGS`.
+
+    Raises:
+        OptionError: There is none of that name.
+        DataError: It cannot be fitted.
+
+    Example:
+        >>> to_scale("as scored", np.array([1.0]), np.array([5.0])).tolist()
+        [1.0]
+    """
+    if name not in MAPPINGS:
+        raise OptionError(f"no scale is called {name!r}; there are {', '.join(MAPPINGS)}")
+    return MAPPINGS[name](prediction, target)

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from perceptmetrics.evaluation.error_analysis import ErrorAnalysis
+from perceptmetrics.evaluation.error_record import to_record
+from perceptmetrics.evaluation.error_tables import cell, error_tables
 from perceptmetrics.evaluation.evaluate import Evaluation
 from perceptmetrics.evaluation.figures import Confusion, Figure
 
@@ -44,8 +47,8 @@ def figure_rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
             figure.output,
             figure.measure,
             figure.scale,
-            _cell(figure.value),
-            "-" if math.isnan(figure.low) else f"{_cell(figure.low)} to {_cell(figure.high)}",
+            cell(figure.value),
+            "-" if math.isnan(figure.low) else f"{cell(figure.low)} to {cell(figure.high)}",
             str(figure.images),
             figure.reason,
         )
@@ -67,8 +70,8 @@ def confusion_rows(confusion: Confusion) -> list[tuple[str, ...]]:
     ]
 
 
-def to_markdown(evaluation: Evaluation) -> str:
-    """The whole report as Markdown tables.
+def to_markdown(evaluation: Evaluation, errors: ErrorAnalysis | None = None) -> str:
+    """The whole report as Markdown tables, and the error analysis after it.
 
     Example:
         >>> import numpy as np
@@ -82,19 +85,22 @@ def to_markdown(evaluation: Evaluation) -> str:
         | quality | SRCC |  | 0.920 | 0.900 to 0.940 | 1 |  |
         <BLANKLINE>
     """
-    tables = [_markdown_table([HEADER, *figure_rows(evaluation.figures)])]
+    tables = [markdown_table([HEADER, *figure_rows(evaluation.figures)])]
     tables += [
-        f"{confusion.output}:\n\n{_markdown_table(confusion_rows(confusion))}"
+        f"{confusion.output}:\n\n{markdown_table(confusion_rows(confusion))}"
         for confusion in evaluation.confusions
     ]
     if evaluation.unreadable:
         rows = [("image", "reason"), *evaluation.unreadable]
-        tables.append(f"Not judged:\n\n{_markdown_table(rows)}")
+        tables.append(f"Not judged:\n\n{markdown_table(rows)}")
+    for table in () if errors is None else error_tables(errors):
+        tables.append(f"{table.caption}:\n\n{markdown_table(table.rows)}")
+        tables += [table.note] * bool(table.note)
     return "\n\n".join([title(evaluation), *tables]) + "\n"
 
 
-def to_csv(evaluation: Evaluation) -> str:
-    """The figures as CSV, in full precision; what does not exist is empty.
+def to_csv(evaluation: Evaluation, errors: ErrorAnalysis | None = None) -> str:
+    """The figures as CSV, in full precision; what does not exist is empty. Errors do not fit in.
 
     Example:
         >>> import numpy as np
@@ -112,7 +118,7 @@ def to_csv(evaluation: Evaluation) -> str:
     return stream.getvalue()
 
 
-def to_json(evaluation: Evaluation) -> str:
+def to_json(evaluation: Evaluation, errors: ErrorAnalysis | None = None) -> str:
     """All of it as JSON, in full precision; what does not exist is null.
 
     Example:
@@ -142,6 +148,8 @@ def to_json(evaluation: Evaluation) -> str:
             )
         ],
     }
+    if errors is not None:
+        record["errors"] = to_record(errors)
     return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -152,14 +160,16 @@ def _record(figure: Figure) -> dict[str, Any]:
     }
 
 
-def _cell(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    # A squared error of 0.0069 needs its digits; a correlation has three.
-    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    r"""Rows of cells as a Markdown table; the first is the header.
 
+    Example:
+        >>> print(markdown_table([("a", "b"), ("1", "2|3")]))
+        | a | b |
+        |---|---|
+        | 1 | 2\|3 |
+    """
 
-def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

@@ -26,6 +26,13 @@ fastfading/img1.bmp to img174.bmp
 """
 # The order in which the rows of the .mat files go through the folders.
 _FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
+_DISTORTIONS = {
+    "jp2k": "JPEG2000 compression",
+    "jpeg": "JPEG compression",
+    "wn": "white noise",
+    "gblur": "Gaussian blur",
+    "fastfading": "fast fading",
+}
 _WORST = 111.7747  # the largest DMOS, 111.77469, rounded up: no score is below 0
 
 
@@ -50,6 +57,7 @@ def _read(root: Path) -> Manifest:
         [of_reference[row] for row in kept],
         dataset=_NAME,
         source=_SOURCE,
+        columns={"distortion": [_DISTORTIONS[names[row].partition("/")[0]] for row in kept]},
     )
 
 

@@ -49,6 +49,7 @@ LNSIM = Dataset(
     source=SOURCE,
     layout=LAYOUT,
     score_range=(0.0, 1.0),
+    split_half=0.778,  # over 25 random halves
     direction="higher is better remembered",
     licence="not stated; cite",
     paper="Lu et al. 2020, Understanding and Predicting the Memorability of Outdoor Natural Scenes",

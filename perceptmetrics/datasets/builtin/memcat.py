@@ -30,7 +30,13 @@ vehicle/SUBCATEGORY/*.jpg"""
 
 
 def _read(root: Path) -> Manifest:
-    from perceptmetrics.datasets.labels import csv_rows, label_file, numbers, rated_images
+    from perceptmetrics.datasets.labels import (
+        csv_rows,
+        label_file,
+        numbers,
+        other_columns,
+        rated_images,
+    )
 
     path = label_file(root, LABELS, dataset="memcat", source=SOURCE, layout=LAYOUT)
     rows = csv_rows(path, ["category", "subcategory", "image_file", SCORE])
@@ -41,6 +47,7 @@ def _read(root: Path) -> Manifest:
         numbers(rows, SCORE, path),
         dataset="memcat",
         source=SOURCE,
+        columns=other_columns(rows, {"category": "category", "subcategory": "subcategory"}),
     )
 
 

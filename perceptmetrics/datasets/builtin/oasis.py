@@ -45,6 +45,7 @@ def _read(root: Path, ratings: tuple[str, ...], dataset: str) -> Manifest:
         csv_rows,
         label_file,
         numbers,
+        other_columns,
         rated_images,
     )
 
@@ -55,14 +56,26 @@ def _read(root: Path, ratings: tuple[str, ...], dataset: str) -> Manifest:
     # By its header: on some file systems the two names are one.
     if "Theme" in rows[0]:
         columns = [f"{rating.capitalize()}_mean" for rating in ratings]
+        others = {"Category": "category", **{f"{r.capitalize()}_SD": f"{r}_sd" for r in ratings}}
+        others |= {f"{r.capitalize()}_N": f"{r}_n" for r in ratings}
         names = [f"images/{row['Theme'].strip()}.jpg" for row in rows]
     else:
         columns = list(ratings)
+        doubts = [f"{rating}_{what}" for rating in ratings for what in ("sd", "n")]
+        others = {name: name for name in ("category", *doubts)}
         check_columns(path, list(rows[0]), ["image"])
         names = [row["image"] for row in rows]
     check_columns(path, list(rows[0]), columns)
     targets = np.array([numbers(rows, column, path) for column in columns]).T
-    return rated_images(root, "", names, targets, dataset=dataset, source=SOURCE)
+    return rated_images(
+        root,
+        "",
+        names,
+        targets,
+        dataset=dataset,
+        source=SOURCE,
+        columns=other_columns(rows, others),
+    )
 
 
 def _splits_affect(data: Manifest, root: Path) -> tuple[Split, ...]:

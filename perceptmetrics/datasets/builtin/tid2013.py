@@ -8,7 +8,14 @@ from pathlib import Path
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.data.split import Split
 from perceptmetrics.datasets.base import Dataset
-from perceptmetrics.datasets.labels import label_file, numbers, rated_images, text_lines
+from perceptmetrics.datasets.labels import (
+    check_lengths,
+    distortion_columns,
+    label_file,
+    numbers,
+    rated_images,
+    text_lines,
+)
 from perceptmetrics.errors import DataError
 
 _NAME = "tid2013"
@@ -17,6 +24,34 @@ _LAYOUT = """
 mos_with_names.txt
 distorted_images/
 """
+
+# As the readme of TID2013 numbers them.
+_DISTORTIONS = (
+    "additive Gaussian noise",
+    "additive noise in colour components",
+    "spatially correlated noise",
+    "masked noise",
+    "high frequency noise",
+    "impulse noise",
+    "quantization noise",
+    "Gaussian blur",
+    "image denoising",
+    "JPEG compression",
+    "JPEG2000 compression",
+    "JPEG transmission errors",
+    "JPEG2000 transmission errors",
+    "non-eccentricity pattern noise",
+    "local block-wise distortions",
+    "mean shift",
+    "contrast change",
+    "change of colour saturation",
+    "multiplicative Gaussian noise",
+    "comfort noise",
+    "lossy compression of noisy images",
+    "colour quantization with dither",
+    "chromatic aberrations",
+    "sparse sampling and reconstruction",
+)
 
 
 def _read(root: Path) -> Manifest:
@@ -29,15 +64,25 @@ def _read(root: Path) -> Manifest:
         if not reference:
             raise DataError(f"{path}, line {number}: {line!r}, expected '5.51429 I01_01_1.bmp'")
         rows.append({"mos": mos, "name": name.strip(), "reference": reference})
+    names = [row["name"] for row in rows]
+    columns = distortion_columns(names, _DISTORTIONS)
+    errors = root / "mos_std.txt"
+    if errors.is_file():
+        # The standard error of each MOS: as the spread between observers, whose scores are whole
+        # numbers, it would be too small for most of the means.
+        lines = [line for _, line in text_lines(errors)]
+        check_lengths(path, len(rows), errors, len(lines))
+        columns["quality_se"] = tuple(lines)
     return rated_images(
         root,
         "distorted_images",
-        [row["name"] for row in rows],
+        names,
         numbers(rows, "mos", path),
         [row["reference"] for row in rows],
         dataset=_NAME,
         source=_SOURCE,
         any_case=True,  # the list and the archive differ: I01_01_1.bmp, i01_01_1.bmp
+        columns=columns,
     )
 
 
