@@ -2,7 +2,8 @@
 
     python benchmarks/ablations.py run                     # small images, to fit two cores
     python benchmarks/ablations.py run --size 224 --device cuda
-    python benchmarks/ablations.py table                   # docs/ablations.md out of what is there
+    python benchmarks/ablation_figures.py                  # what that says
+    python benchmarks/readme_tables.py                     # the tables of docs/ablations.md
 
 Every arm sees the same fold with the same three seeds, and exchanges one thing of the first or, of
 the frozen ones, of "frozen". A head trains first for up to forty epochs on kept features, then
@@ -17,14 +18,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 import numpy as np
-import numpy.typing as npt
 from train_embedded import HERE, OASIS, RUNS, RUNS_WANTED, rated_images
 
 from perceptmetrics.adaptation import Strategy
@@ -33,7 +33,6 @@ from perceptmetrics.backbones.vit import random_encoder
 from perceptmetrics.create import create_metric
 from perceptmetrics.data.protocols import random_splits
 from perceptmetrics.heads import head_named
-from perceptmetrics.statistics import bootstrap_ci, srcc
 from perceptmetrics.tasks import TASKS, Task
 from perceptmetrics.training.engine import Engine
 from perceptmetrics.training.recipe import HEAD_FIRST, Recipe
@@ -47,7 +46,6 @@ from perceptmetrics.weights.cache import cache_folder
 from perceptmetrics.weights.files import save_tensors
 
 RESULTS = HERE / "results" / "ablations.json"
-PAGE = HERE.parent / "docs" / "ablations.md"
 SEEDS = (0, 1, 2)
 WEIGHTS = {"clip-b16": "openai-int8", "dinov2-s14": "meta"}
 
@@ -209,53 +207,13 @@ def measure(arm: Arm, sources: Sequence[Source], seed: int, size: int, device: s
         entry = measured.setdefault(cell, {}).setdefault(source.name, {})
         entry["target"] = source.test.targets.tolist()
         entry["groups"] = list(source.test.groups)
-        entry[str(seed)] = scores.reshape(len(source.test), -1).tolist()
+        entry[str(seed)] = scores.reshape(len(source.test), -1).round(5).tolist()
     RESULTS.write_text(json.dumps(measured) + "\n", encoding="utf-8")
 
 
 def report(name: str, history: Sequence[Epoch]) -> None:
     """One line an epoch."""
     click.echo(f"{name}: epoch {history[-1].number} {history[-1].validation:.4f}")
-
-
-def mean_srcc(scores: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> float:
-    """Mean over seeds, which are the columns of the scores."""
-    return float(np.mean([srcc(one, target) for one in scores.T]))
-
-
-@main.command()
-def table() -> None:
-    """Writes the page."""
-    measured = json.loads(RESULTS.read_text())
-    columns = [(d, k, o) for d, r in DATASETS.items() for k, o in enumerate(r.task.outputs)]
-    lines = [
-        "# Ablations on the ratings we have",
-        "",
-        "Test SRCC: the mean over seeds of the same fold (70/10/20; quality by reference), with a",
-        "95 % bootstrap interval over the test images. Each row exchanges one thing of the first;",
-        "other strategies have their own learning rates, and frozen more epochs.",
-        "The shape of the paper's Tables 6 (strategy), 7 (head), A.8 (encoder) and 5 (several",
-        "datasets), at small size: few pixels and few epochs, to fit two CPU cores.",
-        "`python benchmarks/ablations.py run` measures it again.",
-        "",
-        "| arm | seeds | " + " | ".join(output for _, _, output in columns) + " |",
-        "|---" * (len(columns) + 2) + "|",
-    ]
-    for name, found in measured.items():
-        cells = [_cell(found.get(dataset), k) for dataset, k, _ in columns]
-        seeds = max(len(one) - 2 for one in found.values())
-        lines.append(f"| {name} | {seeds} | " + " | ".join(cells) + " |")
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _cell(entry: Mapping[str, Any] | None, output: int) -> str:
-    if entry is None:
-        return "not run"
-    seeds = sorted(set(entry) - {"target", "groups"})
-    scores = np.stack([np.asarray(entry[seed])[:, output] for seed in seeds], axis=1)
-    groups = np.unique(entry["groups"], return_inverse=True)[1]
-    target = np.asarray(entry["target"])[:, output]
-    return str(bootstrap_ci(mean_srcc, scores, target, groups=groups))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 PAGES = tuple(
     Path(__file__).parent.parent / page
-    for page in ("README.md", "docs/crops.md", "docs/training.md")
+    for page in ("README.md", "docs/ablations.md", "docs/crops.md", "docs/training.md")
 )
 NAMES = ("memorability", "affect", "aesthetics", "iqa")
 
@@ -93,6 +93,33 @@ def choice_table() -> str:
     return "\n".join(lines)
 
 
+def ablations_table() -> str:
+    """Test SRCC of every arm, from ``results/ablation_figures.json``."""
+    return _ablations("figures", "arm", "")
+
+
+def exchanges_table() -> str:
+    """What each exchange changes in the test SRCC, from ``results/ablation_figures.json``."""
+    return _ablations("differences", "difference", "+")
+
+
+def _ablations(kind: str, what: str, sign: str) -> str:
+    measured = json.loads((RESULTS / "ablation_figures.json").read_text())
+    columns = list(next(iter(measured["figures"].values())))
+    lines = [f"| {what} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, found in measured[kind].items():
+        cells = []
+        for one in (found.get(column) for column in columns):
+            if one is None:
+                cells.append("not run")
+                continue
+            seeds = one["seeds"] if isinstance(one["seeds"], int) else len(one["seeds"])
+            value, low, high = (f"{one[key]:{sign}.3f}" for key in ("value", "low", "high"))
+            cells.append(f"{value} [{low}, {high}]" + (f", {seeds} seed" if seeds == 1 else ""))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def with_tables(text: str) -> str:
     """A page's text with its tables as they were measured."""
     tables = {
@@ -100,6 +127,8 @@ def with_tables(text: str) -> str:
         "samples": samples_table,
         "crops": crops_table,
         "choice": choice_table,
+        "ablations": ablations_table,
+        "exchanges": exchanges_table,
     }
     for marker, make in tables.items():
         if f"<!-- {marker}:begin -->" not in text:

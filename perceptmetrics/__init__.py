@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from perceptmetrics.backbones import Backbone
     from perceptmetrics.card import MetricCard
-    from perceptmetrics.create import create_metric, list_backbones, list_metrics, list_tasks
+    from perceptmetrics.create import (
+        create_metric,
+        create_metrics,
+        list_backbones,
+        list_metrics,
+        list_tasks,
+    )
     from perceptmetrics.errors import (
         DataError,
         DuplicateNameError,
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
         WeightsMissingError,
     )
     from perceptmetrics.explanation.explain import Explanation, explain
+    from perceptmetrics.export import export_onnx, export_openvino
+    from perceptmetrics.group import MetricGroup
     from perceptmetrics.metric import Metric
     from perceptmetrics.metrics import MetricSpec
     from perceptmetrics.tasks import Task
@@ -41,7 +49,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "backbones": ("Backbone",),
     "card": ("MetricCard",),
-    "create": ("create_metric", "list_backbones", "list_metrics", "list_tasks"),
+    "create": (
+        "create_metric",
+        "create_metrics",
+        "list_backbones",
+        "list_metrics",
+        "list_tasks",
+    ),
     "errors": (
         "DataError",
         "DuplicateNameError",
@@ -56,6 +70,8 @@ _HOMES = {
         "WeightsMissingError",
     ),
     "explanation.explain": ("Explanation", "explain"),
+    "export": ("export_onnx", "export_openvino"),
+    "group": ("MetricGroup",),
     "metric": ("Metric",),
     "metrics": ("MetricSpec",),
     "tasks": ("Task",),
@@ -70,6 +86,7 @@ __all__ = [
     "ImageError",
     "Metric",
     "MetricCard",
+    "MetricGroup",
     "MetricSpec",
     "OptionError",
     "PerceptError",
@@ -82,7 +99,10 @@ __all__ = [
     "WeightsMissingError",
     "__version__",
     "create_metric",
+    "create_metrics",
     "explain",
+    "export_onnx",
+    "export_openvino",
     "list_backbones",
     "list_metrics",
     "list_tasks",

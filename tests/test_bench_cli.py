@@ -394,3 +394,30 @@ def test_a_data_folder_that_is_not_there_is_said_at_once(
     nowhere = tmp_path / "nowhere"
     assert run("--table", "A.8", "--data", nowhere, "--plan") == 2
     assert f"there is no folder {nowhere}" in capsys.readouterr().err
+
+
+# The page.
+
+
+def test_the_page_is_written_and_made_again_without_training(
+    done: tuple[int, Path], installed: None
+) -> None:
+    _, out = done
+    before = {name: (out / name).read_bytes() for name in ("bench.html", "bench.md")}
+    text = before["bench.html"].decode()
+    assert "2 of 2 trainings are judged" in text
+    assert "photos | SRCC" in text
+    assert "<svg" in text
+    assert text.count('src="data:image/jpeg;base64,') > 10
+    (out / "bench.html").unlink()
+    assert run("--report", "--out", out) == 0
+    assert {name: (out / name).read_bytes() for name in before} == before
+
+
+def test_there_is_no_page_without_a_bench(
+    installed: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--report", "--out", tmp_path) == 2
+    said = capsys.readouterr().err
+    assert "bench.json cannot be read" in said
+    assert len(said.splitlines()) == 1

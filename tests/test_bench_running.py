@@ -11,11 +11,12 @@ import pytest
 
 from perceptmetrics.bench.estimate import Speed, read_paces
 from perceptmetrics.bench.judging import over_folds
+from perceptmetrics.bench.markdown import to_markdown
 from perceptmetrics.bench.monotony import CheckResult, Ordering
 from perceptmetrics.bench.places import Place
 from perceptmetrics.bench.plan import Plan, PlannedTraining, Terms, plan, run_folder
 from perceptmetrics.bench.record import read_result, to_json
-from perceptmetrics.bench.report import number, to_markdown
+from perceptmetrics.bench.report import number
 from perceptmetrics.bench.result import BenchResult, CellResult, Missing, difference
 from perceptmetrics.bench.running import run
 from perceptmetrics.bench.selection import Selection, chosen_tables

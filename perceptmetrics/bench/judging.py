@@ -16,6 +16,8 @@ from perceptmetrics.datasets import DATASETS
 from perceptmetrics.errors import DataError, RunFolderError
 from perceptmetrics.evaluation.evaluate import Average, evaluate, over_splits
 from perceptmetrics.evaluation.figures import Figure
+from perceptmetrics.evaluation.judgements import judgements_of
+from perceptmetrics.training.kept_judgements import judgements_file, keep_judgements
 
 SWEEP_FILE = "sweep.json"
 RUN_FILE = "run.json"
@@ -92,6 +94,7 @@ def judged_whole(
             f"{len(found.unreadable)} images of {dataset} cannot be read, the first is {name} "
             f"({reason}); mend them, and the same command goes on"
         )
+    keep_judgements(judgements_file(run, dataset, whole=True), judgements_of(metric, data, found))
     plain = [
         {key: None if _is_nan(value) else value for key, value in asdict(figure).items()}
         for figure in found.figures

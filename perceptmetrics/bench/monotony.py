@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,18 @@ class Judge(Protocol):
 
     def __call__(self, images: Sequence[Pixels]) -> Any:
         """N images to (N,) scores."""
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A judge that scores in another process, and is to be ended."""
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What the scores took so far, over there."""
+
+    def close(self) -> None:
+        """Ends it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class Speed:
         metric: Its name.
         images: How many it scored.
         seconds: Of wall time.
-        cpu_seconds: Of this process, all its threads together.
+        cpu_seconds: All threads together, of this process or of that in which it scores.
     """
 
     metric: str
@@ -199,14 +212,16 @@ def check(
     for name, make in load.items():
         try:
             judge = make()
-            began, cpu_began = time.perf_counter(), time.process_time()
-            found = _orderings(name, judge, photographs, distortions, seed, progress)
+            with closing(judge) if isinstance(judge, Elsewhere) else nullcontext():
+                began, cpu_began = time.perf_counter(), _cpu_seconds(judge)
+                found = _orderings(name, judge, photographs, distortions, seed, progress)
+                cpu = _cpu_seconds(judge) - cpu_began
         # A metric may be anybody's, and one that fails must not cost the others.
         except Exception as error:  # noqa: BLE001
             failed.append((name, reason_of(error)))
             continue
         images = len(photographs) * (1 + LEVELS * len(distortions))
-        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu_began
+        seconds = time.perf_counter() - began
         speeds.append(Speed(name, images, seconds, cpu))
         orderings += found
     return CheckResult(
@@ -216,6 +231,10 @@ def check(
         tuple(speeds),
         tuple(failed),
     )
+
+
+def _cpu_seconds(judge: Judge) -> float:
+    return judge.cpu_seconds if isinstance(judge, Elsewhere) else time.process_time()
 
 
 def reason_of(error: Exception) -> str:

@@ -9,12 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from perceptmetrics.bench.analysing import analysed_from
+from perceptmetrics.bench.comparing import Comparison
 from perceptmetrics.bench.monotony import CheckResult, Ordering, Speed
+from perceptmetrics.bench.provenance import record_from
 from perceptmetrics.bench.result import (
     BenchResult,
     CellResult,
     Difference,
     Missing,
+    RivalResult,
     TableResult,
     TrainingResult,
 )
@@ -69,9 +73,11 @@ def read_result(file: Path) -> BenchResult:
         check = plain.pop("check")
         return BenchResult(
             tables=tuple(_table(one) for one in plain.pop("tables")),
-            trainings=tuple(TrainingResult(**one) for one in plain.pop("trainings")),
+            trainings=tuple(_training(one) for one in plain.pop("trainings")),
             missing=tuple(Missing(**one) for one in plain.pop("missing")),
             check=None if check is None else _check(check),
+            # Benches of older versions have none.
+            rivals=tuple(_rival(one) for one in plain.pop("rivals", ())),
             **plain,
         )
     except (AttributeError, KeyError, TypeError) as error:
@@ -81,7 +87,20 @@ def read_result(file: Path) -> BenchResult:
 def _table(plain: dict[str, Any]) -> TableResult:
     cells = tuple(_cell(one) for one in plain.pop("cells"))
     columns, rows = tuple(plain.pop("columns")), tuple(plain.pop("rows"))
-    return TableResult(columns=columns, rows=rows, cells=cells, **plain)
+    # Benches of older versions have none.
+    compared = tuple(_comparison(one) for one in plain.pop("comparisons", ()))
+    return TableResult(columns=columns, rows=rows, cells=cells, comparisons=compared, **plain)
+
+
+def _comparison(plain: dict[str, Any]) -> Comparison:
+    values: dict[str, Any] = {k: math.nan if one is None else one for k, one in plain.items()}
+    return Comparison(**values)
+
+
+def _training(plain: dict[str, Any]) -> TrainingResult:
+    runs = tuple(record_from(one) for one in plain.pop("runs", ()))
+    analyses = tuple(analysed_from(one) for one in plain.pop("analyses", ()))
+    return TrainingResult(**plain, runs=runs, analyses=analyses)
 
 
 def _cell(plain: dict[str, Any]) -> CellResult:
@@ -105,6 +124,13 @@ def figure_from(plain: Mapping[str, Any]) -> Figure:
 
 def _numbers(values: Any) -> list[float]:
     return [math.nan if value is None else value for value in values]
+
+
+def _rival(plain: dict[str, Any]) -> RivalResult:
+    figures = tuple(figure_from(one) for one in plain.pop("figures"))
+    unreadable = tuple((name, reason) for name, reason in plain.pop("unreadable"))
+    values: dict[str, Any] = {k: math.nan if one is None else one for k, one in plain.items()}
+    return RivalResult(figures=figures, unreadable=unreadable, **values)
 
 
 def _check(plain: dict[str, Any]) -> CheckResult:

@@ -1,4 +1,4 @@
-"""A bench for people: rows of cells for a terminal, and Markdown. Pure functions."""
+"""A bench for people: rows of cells for a terminal, Markdown and a page. Pure functions."""
 
 from __future__ import annotations
 
@@ -134,6 +134,7 @@ def problems(result: BenchResult) -> list[str]:
             said.append(f"{training.name}: {training.error}")
     if result.check is not None:
         said += [f"cannot load: {name}: {reason}" for name, reason in result.check.failures]
+    said += [one.problem for one in result.rivals if one.problem]
     return said
 
 
@@ -230,32 +231,3 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
     header, *body = rows
     return "\n".join([line(header), "|" + "---|" * len(header), *map(line, body)])
-
-
-def to_markdown(result: BenchResult) -> str:
-    """The whole result as Markdown."""
-    parts = [f"`{result.command}`, {result.finished}, on {_machine(result)}"]
-    for table in result.tables:
-        parts += [f"## {title(table)}", markdown(wide_rows(table))]
-        parts.append(markdown([DETAILS, *detail_rows(table)]))
-    if result.check is not None:
-        parts += ["## Built-in check", result.check.note]
-        if result.check.orderings:
-            parts += [LEGEND, markdown([SUMMARY, *check_rows(result.check)])]
-            parts.append(markdown(ordering_rows(result.check)))
-        parts += speed_lines(result.check)
-    for heading, lines in (
-        ("To mind", notes(result)),
-        ("Left out by the budget", left_out(result)),
-        ("Not done", problems(result)),
-    ):
-        if lines:
-            parts += [f"## {heading}", "\n".join(f"- {line}" for line in lines)]
-    if result.trainings:
-        commands = [(one.name, f"{one.folds}", f"`{one.command}`") for one in result.trainings]
-        parts += ["## Trainings", markdown([("training", "folds judged", "command"), *commands])]
-    return "\n\n".join(parts) + "\n"
-
-
-def _machine(result: BenchResult) -> str:
-    return ", ".join(f"{key} {value}" for key, value in result.machine.items())

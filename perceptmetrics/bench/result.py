@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from perceptmetrics.bench.analysing import Analysed
+from perceptmetrics.bench.comparing import Comparison
 from perceptmetrics.bench.monotony import CheckResult
+from perceptmetrics.bench.provenance import RunRecord
 from perceptmetrics.evaluation.figures import Figure
 
 
@@ -90,6 +94,7 @@ class TableResult:
         title, section, note: Of the table.
         columns, rows: Names, in the order of print.
         cells: Row by row, all of them.
+        comparisons: Of our own rows, on the same images.
     """
 
     name: str
@@ -99,6 +104,7 @@ class TableResult:
     columns: tuple[str, ...]
     rows: tuple[str, ...]
     cells: tuple[CellResult, ...]
+    comparisons: tuple[Comparison, ...] = ()
 
     def row(self, name: str) -> tuple[CellResult, ...]:
         """The cells of one row."""
@@ -139,6 +145,8 @@ class TrainingResult:
         seconds: Of wall time in this call.
         error: Why it is not whole; empty if it is.
         left_by_budget: Whether the budget ended it.
+        runs: The chosen run of each fold that is judged.
+        analyses: Its errors on each dataset that it was judged on.
     """
 
     name: str
@@ -150,6 +158,8 @@ class TrainingResult:
     seconds: float = 0.0
     error: str = ""
     left_by_budget: bool = False
+    runs: tuple[RunRecord, ...] = ()
+    analyses: tuple[Analysed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,6 +178,77 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class RivalResult:
+    """A rival, or ours beside it, on the rated images of one dataset: the same ones for all.
+
+    Each is measured in the same way, in a process of its own that is asked for one image after
+    the other.
+
+    Attributes:
+        name: ``resmem``; of ours, :attr:`TrainingResult.name`.
+        ours: Whether it is a metric of ours.
+        dataset: Name; empty for images of one's own.
+        images: How many different ones were asked for.
+        figures: SRCC, PLCC and PLCC after the logistic, over folds; a rival whose scores fall
+            where ratings rise is turned. Empty where there is a reason.
+        folds: On how many test parts.
+        load_seconds: Wall time of imports and weights.
+        seconds_per_image: Wall time, reading the file included; the median.
+        cpu_seconds_per_image: CPU time of all threads; the median.
+        peak_bytes: The most memory that the process held; 0 where that is not known.
+        versions: Of its packages, and of the Python that it ran in.
+        licence, weights: Of a rival: under which, and from where.
+        unreadable: (image, why it has no score).
+        reason: Why there are no figures.
+    """
+
+    name: str
+    ours: bool
+    dataset: str
+    images: int = 0
+    figures: tuple[Figure, ...] = ()
+    folds: int = 0
+    load_seconds: float = math.nan
+    seconds_per_image: float = math.nan
+    cpu_seconds_per_image: float = math.nan
+    peak_bytes: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""
+    weights: str = ""
+    unreadable: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+
+    @property
+    def problem(self) -> str:
+        """What failed, in a line: all of it, or some images; empty if nothing did.
+
+        Example:
+            >>> RivalResult("resmem", False, "lnsim", reason="ended (SIGKILL)").problem
+            'resmem on lnsim: ended (SIGKILL)'
+        """
+        named = f"{self.name} on {self.dataset}" if self.dataset else self.name
+        if self.reason:
+            return f"{named}: {self.reason}"
+        if not self.unreadable:
+            return ""
+        (image, reason), count = self.unreadable[0], len(self.unreadable)
+        which = f"{count} images have no score, the first is {image}" if count > 1 else image
+        return f"{named}: {which}: {reason}"
+
+    def figure(self, measure: str, scale: str = "") -> Figure | None:
+        """One of the figures, of the first output, if it is there.
+
+        Example:
+            >>> RivalResult("resmem", False, "lnsim").figure("SRCC") is None
+            True
+        """
+        for one in self.figures:
+            if (one.measure, one.scale) == (measure, scale):
+                return one
+        return None
+
+
+@dataclass(frozen=True)
 class BenchResult:
     """All that a call of ``bench`` gave.
 
@@ -179,6 +260,7 @@ class BenchResult:
         trainings: Each once.
         missing: What could not be had.
         check: The built-in check, where it was run.
+        rivals: Others' metrics and ours on the same images, where rivals were asked for.
     """
 
     command: str
@@ -188,3 +270,4 @@ class BenchResult:
     trainings: tuple[TrainingResult, ...] = ()
     missing: tuple[Missing, ...] = ()
     check: CheckResult | None = None
+    rivals: tuple[RivalResult, ...] = ()

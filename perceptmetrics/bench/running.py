@@ -6,17 +6,22 @@ import json
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from perceptmetrics.bench.analysing import Analysed, analysed
 from perceptmetrics.bench.estimate import Pace, add_pace
 from perceptmetrics.bench.judging import Figures, tested
 from perceptmetrics.bench.monotony import CheckResult, reason_of
 from perceptmetrics.bench.plan import Plan, PlannedTraining, Terms, run_folder
+from perceptmetrics.bench.provenance import RunRecord, run_record
 from perceptmetrics.bench.result import BenchResult, TrainingResult
 from perceptmetrics.bench.tabulating import Judged, tabulated
-from perceptmetrics.errors import RunFolderError, TrainingError, WeightsError
+from perceptmetrics.errors import DataError, RunFolderError, TrainingError, WeightsError
+from perceptmetrics.evaluation.judgements import Judgements
+from perceptmetrics.training.kept_judgements import judgements_file, kept_judgements
 from perceptmetrics.weights.adapter import ADAPTER_FILE
 
 
@@ -40,6 +45,9 @@ class _Outcome:
     planned: PlannedTraining
     command: str
     figures: dict[str, list[Figures]] = field(default_factory=dict)  # dataset -> of each fold
+    judgements: dict[str, list[Judgements]] = field(default_factory=dict)  # where all are kept
+    runs: list[RunRecord] = field(default_factory=list)
+    analyses: list[Analysed] = field(default_factory=list)
     folds: int = 0
     seconds: float = 0.0
     trained: int = 0  # runs, in this call
@@ -58,8 +66,10 @@ class _Outcome:
             self.seconds,
             self.error,
             self.left,
+            tuple(self.runs),
+            tuple(self.analyses),
         )
-        return Judged(planned, result, self.figures)
+        return Judged(planned, result, self.figures, self.judgements)
 
 
 def run(
@@ -202,16 +212,38 @@ def _epochs(run: Path) -> int:
 def _take(outcome: _Outcome, runner: Runner) -> Exception | None:
     """Takes a sweep's figures, and judges the whole sets."""
     figures: dict[str, list[Figures]] = {}
+    files: dict[str, list[Path]] = {}
+    runs: list[RunRecord] = []
     try:
         folds = tested(outcome.planned.folder)
-        for _, (run_of_fold, found) in sorted(folds.items()):
+        for fold, (run_of_fold, found) in sorted(folds.items()):
             for dataset, one in found.items():
                 figures.setdefault(dataset, []).append(one)
+                files.setdefault(dataset, []).append(judgements_file(run_of_fold, dataset))
             for dataset in outcome.planned.whole:
                 judged = runner.judge(outcome.planned, run_of_fold, dataset)
                 figures.setdefault(dataset, []).append(judged)
+                whole = judgements_file(run_of_fold, dataset, whole=True)
+                files.setdefault(dataset, []).append(whole)
+            runs += _recorded(fold, run_of_fold, outcome.planned.folder)
     # As above: a metric is made from a plug-in's backbone.
     except Exception as error:  # noqa: BLE001
         return error
-    outcome.figures, outcome.folds = figures, len(folds)
+    outcome.figures, outcome.folds, outcome.runs = figures, len(folds), runs
+    outcome.judgements = {}
+    for dataset, of_folds in files.items():
+        # Runs of older versions keep none: what is made of them is then a line in the report.
+        with suppress(DataError):
+            outcome.judgements[dataset] = [kept_judgements(file) for file in of_folds]
+    name, kept = outcome.planned.name, outcome.judgements
+    outcome.analyses = [
+        analysed(name, dataset, found, kept.get(dataset, ())) for dataset, found in figures.items()
+    ]
     return None
+
+
+def _recorded(fold: int, run: Path, training: Path) -> list[RunRecord]:
+    try:
+        return [run_record(fold, run, training)]
+    except RunFolderError:
+        return []  # its figures stand; where they come from is said to be unknown

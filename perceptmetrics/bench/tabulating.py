@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
+from perceptmetrics.bench.comparing import Comparison, compared
 from perceptmetrics.bench.experiment import Training
 from perceptmetrics.bench.judging import Figures, over_folds, pick
 from perceptmetrics.bench.monotony import CheckResult
@@ -25,6 +26,8 @@ from perceptmetrics.bench.selection import as_published
 from perceptmetrics.bench.table import Cell, Table
 from perceptmetrics.datasets import DATASETS
 from perceptmetrics.errors import DataError
+from perceptmetrics.evaluation.judgements import Judgements
+from perceptmetrics.revision import revision
 from perceptmetrics.tasks import TASKS
 
 _PACKAGES = ("perceptmetrics", "torch", "numpy", "pillow")
@@ -38,11 +41,13 @@ class Judged:
         planned: What was asked for.
         result: How it went.
         figures: Dataset -> the figures of each fold that is done.
+        judgements: Dataset -> the same image by image, where that is kept of all folds.
     """
 
     planned: PlannedTraining
     result: TrainingResult
     figures: Mapping[str, Sequence[Figures]]
+    judgements: Mapping[str, Sequence[Judgements]] = field(default_factory=dict)
 
 
 def tabulated(
@@ -85,7 +90,7 @@ def machine(device: str) -> dict[str, str]:
 
     Example:
         >>> sorted(machine("cpu"))[:3]
-        ['device', 'name', 'numpy']
+        ['commit', 'device', 'name']
     """
     return {
         "name": platform.node(),
@@ -93,6 +98,7 @@ def machine(device: str) -> dict[str, str]:
         "device": device,
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
+        "commit": revision() or "a release",
     }
 
 
@@ -114,7 +120,29 @@ def _table(
         tuple(column.name for column in table.columns),
         tuple(row.name for row in table.rows),
         tuple(_cell(cell, plan, terms, judged) for cell in table.cells()),
+        _comparisons(table, judged),
     )
+
+
+def _comparisons(table: Table, judged: Mapping[Training, Judged]) -> tuple[Comparison, ...]:
+    """Of each column in which several rows of ours are judged."""
+    found: list[Comparison] = []
+    for column in table.columns:
+        figures: dict[str, float] = {}
+        judgements: dict[str, Sequence[Judgements]] = {}
+        average = TASKS.get(DATASETS.get(column.dataset).task).average
+        for cell in table.cells():
+            one = None if cell.training is None else judged.get(cell.training)
+            if cell.column != column or one is None or column.dataset not in one.figures:
+                continue
+            try:
+                each = [pick(folds, column) for folds in one.figures[column.dataset]]
+            except DataError:
+                continue  # the cell itself says why
+            figures[cell.row.name] = over_folds(each, average).value
+            judgements[cell.row.name] = one.judgements.get(column.dataset, ())
+        found += compared(column, average, figures, judgements)
+    return tuple(found)
 
 
 def _cell(cell: Cell, plan: Plan, terms: Terms, judged: Mapping[Training, Judged]) -> CellResult:

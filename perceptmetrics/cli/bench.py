@@ -11,6 +11,12 @@ import click
 
 from perceptmetrics.cli.bench_check import check_plan, counted_failures, run_check
 from perceptmetrics.cli.bench_options import SELECTS, budget, listed, select_options
+from perceptmetrics.cli.bench_rivals import (
+    RivalOptions,
+    checked_rivals,
+    rival_options,
+    rivals_plan,
+)
 from perceptmetrics.cli.bench_sweep import SweepRunner, terms_of, with_handed_on
 from perceptmetrics.cli.exit_codes import DONE, FAILED, SOME_FAILED
 from perceptmetrics.cli.text import one_line
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 DATA = "PERCEPTMETRICS_DATA"
 OUT = Path("bench")
 MARKDOWN_FILE = "bench.md"
+REPORT_FILE = "bench.html"
 
 
 @with_handed_on
@@ -62,6 +69,12 @@ MARKDOWN_FILE = "bench.md"
     help="30m, 2h: fold by fold over all trainings; what would not fit is not begun.",
 )
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would run, and run nothing.")
+@click.option(
+    "--report",
+    "only_report",
+    is_flag=True,
+    help=f"Make {REPORT_FILE} and {MARKDOWN_FILE} again from OUT/bench.json, and run nothing.",
+)
 @click.option("--check", "checks", is_flag=True, help="Also run the built-in check.")
 @click.option(
     "--photographs",
@@ -76,11 +89,12 @@ MARKDOWN_FILE = "bench.md"
     help="For the check: a metric, a run folder or an adapter file; else all of image quality.",
 )
 @click.option("--crops", type=click.IntRange(min=1), help="For the check: cuts to average.")
+@rival_options
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help=f"Holds all runs, bench.json and {MARKDOWN_FILE}; else ./{OUT}. The check alone is "
-    "written only where this is given.",
+    help=f"Holds all runs, bench.json, {MARKDOWN_FILE} and {REPORT_FILE}; else ./{OUT}. The check "
+    "alone is written only where this is given.",
 )
 @click.option(
     "--format",
@@ -100,6 +114,7 @@ def bench(
     folds: int | None,
     budget: float | None,
     only_plan: bool,
+    only_report: bool,
     checks: bool,
     photographs: Path | None,
     metrics: tuple[str, ...],
@@ -124,6 +139,11 @@ def bench(
       perceptmetrics bench --data /data --backbone clip,dinov2 --dataset lnsim,oasis --budget 2h
       perceptmetrics bench --check --photographs holiday/
     """  # noqa: D301 (click wants the backspace itself: it keeps the lines as they are)
+    if only_report:
+        from perceptmetrics.report.bench_files import remake_report
+
+        click.echo(f"written: {remake_report(out or OUT)}", err=True)
+        ctx.exit(DONE)
     from perceptmetrics.bench.estimate import read_paces
     from perceptmetrics.bench.places import roots_of
     from perceptmetrics.bench.plan import Plan, plan
@@ -132,6 +152,7 @@ def bench(
 
     chosen = {field: given.pop(field) for field in SELECTS}
     selection = Selection(bases=dict(bases), **chosen)
+    rivals = RivalOptions.take(given)
     roots, terms = roots_of(data), terms_of(given, folds, selection.bases)
     folder = out or OUT
     trains = bool(roots or tables)
@@ -147,12 +168,16 @@ def bench(
         found, missed = _tables(tables, selection, roots)
         place = _place_of(roots)
         planned = plan(found, place, terms, folder, paces=read_paces(folder), missed=missed)
+    planned, prepared = rivals.prepare(
+        planned, device=given["device"], checks=checks, install=not only_plan
+    )
     if only_plan:
         shown = _plan_shown(planned, form)
+        shown += rivals_plan(prepared) if form != "json" else []
         if checks and form != "json":
             shown.append(check_plan(metrics, photographs))
         click.echo("\n\n".join(shown))
-        ctx.exit(DONE if planned.trainings or checks else FAILED)
+        ctx.exit(DONE if planned.trainings or checks or prepared else FAILED)
     for line in _absent(planned):
         click.echo(line, err=True)
     runner = SweepRunner(given, terms, planned.places)
@@ -168,9 +193,10 @@ def bench(
             device=given["device"],
             progress=given["progress"],
             bases=selection.bases,
+            rivals=checked_rivals(prepared),
         )
     result = run(
-        planned,
+        rivals.to_train(planned),
         terms,
         folder,
         runner,
@@ -180,6 +206,9 @@ def bench(
         save=(lambda result: _write(result, folder)) if writes else lambda result: None,
         report=lambda line: click.echo(one_line(line), err=True),
     )
+    result = rivals.judge(planned, prepared, result, folder, given, selection.bases)
+    if result.rivals:
+        _write(result, folder)
     click.echo(_shown(result, form))
     if writes:
         click.echo(f"written to {folder}", err=True)
@@ -254,16 +283,22 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write(result: BenchResult, folder: Path) -> None:
+    from perceptmetrics.bench.markdown import to_markdown
     from perceptmetrics.bench.record import RESULT_FILE, to_json, write_text
-    from perceptmetrics.bench.report import to_markdown
+    from perceptmetrics.report.bench_files import write_report
+    from perceptmetrics.report.rendering import why_no_page
 
     write_text(folder / RESULT_FILE, to_json(result))
     write_text(folder / MARKDOWN_FILE, to_markdown(result))
+    if missing := why_no_page():
+        click.echo(missing, err=True)
+    else:
+        write_report(result, folder)
 
 
 def _shown(result: BenchResult, form: str) -> str:
+    from perceptmetrics.bench.markdown import to_markdown
     from perceptmetrics.bench.record import to_json
-    from perceptmetrics.bench.report import to_markdown
     from perceptmetrics.cli.bench_text import result_text
 
     if form == "json":
@@ -284,6 +319,7 @@ def _exit_code(result: BenchResult, metrics: tuple[str, ...]) -> int:
     from perceptmetrics.bench.report import problems
 
     judged = any(cell.ours is not None for table in result.tables for cell in table.cells)
+    judged = judged or any(one.figures for one in result.rivals)
     failed = bool(problems(replace(result, check=None)))
     if result.check is not None:
         judged = judged or bool(result.check.orderings)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from perceptmetrics.bench.monotony import CheckResult
+    from perceptmetrics.bench.monotony import CheckResult, Judge
 
 
 def run_check(
@@ -18,6 +18,7 @@ def run_check(
     device: str,
     progress: bool | None,
     bases: Mapping[str, Path],
+    rivals: Mapping[str, Callable[[], Judge]],
 ) -> CheckResult:
     """The built-in check, with a bar.
 
@@ -28,6 +29,7 @@ def run_check(
         device: Where metrics run.
         progress: Whether to show the bar; where standard error is a terminal when ``None``.
         bases: Backbone -> a file of its weights, in place of the cache.
+        rivals: What makes those that are asked too.
     """
     from tqdm import tqdm
 
@@ -40,7 +42,7 @@ def run_check(
     from perceptmetrics.bench.monotony import check
 
     pictures, unreadable = read_photographs(photographs or sample_photographs())
-    load = loaders(metrics or registered(), crops=crops, device=device, bases=bases)
+    ours = loaders(metrics or registered(), crops=crops, device=device, bases=bases)
     # disable=None: no bar where standard error is no terminal.
     disable = None if progress is None else not progress
     with tqdm(desc="check", unit="image", disable=disable, leave=False) as bar:
@@ -50,7 +52,7 @@ def run_check(
             bar.total = images
             bar.update(done - bar.n)
 
-        return check(load, pictures, failures=unreadable, progress=tell)
+        return check({**ours, **rivals}, pictures, failures=unreadable, progress=tell)
 
 
 def check_plan(metrics: tuple[str, ...], photographs: Path | None) -> str:

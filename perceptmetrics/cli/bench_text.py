@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from perceptmetrics.bench import report
 from perceptmetrics.bench.plan import Plan
 from perceptmetrics.bench.result import BenchResult
+from perceptmetrics.bench.rivals import table as rival_table
 from perceptmetrics.bench.tabulating import missing
 from perceptmetrics.cli.text import columns, one_line
 
@@ -29,6 +30,8 @@ def result_text(result: BenchResult) -> str:
         parts.append(
             f"{report.title(table)}\n" + columns([report.DETAILS, *report.detail_rows(table)])
         )
+    if rows := rival_table.rival_rows(result.rivals):
+        parts += [columns([rival_table.HEADER, *rows]), rival_table.LEGEND]
     if result.check is not None:
         parts.append(result.check.note)
         if result.check.orderings:

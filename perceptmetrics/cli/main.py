@@ -29,6 +29,7 @@ COMMANDS = {
     "sweep": "perceptmetrics.cli.sweep:sweep",
     "bench": "perceptmetrics.cli.bench:bench",
     "evaluate": "perceptmetrics.cli.evaluate:evaluate",
+    "export": "perceptmetrics.cli.export:export",
     "data": "perceptmetrics.cli.data:data",
     "weights": "perceptmetrics.cli.weights:weights",
 }

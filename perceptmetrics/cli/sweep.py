@@ -65,7 +65,9 @@ def sweep(
     from perceptmetrics.cli.watching import watch_run
     from perceptmetrics.create import create_metric
     from perceptmetrics.evaluation.evaluate import evaluate
+    from perceptmetrics.evaluation.judgements import judgements_of
     from perceptmetrics.training.engine import engine_for
+    from perceptmetrics.training.kept_judgements import judgements_file, keep_judgements
     from perceptmetrics.training.run import run_fingerprint
     from perceptmetrics.training.run import train as run_training
     from perceptmetrics.training.sweep import TABLE_FILE
@@ -130,6 +132,8 @@ def sweep(
                     f"is {name} ({reason}); a protocol is not to shrink: mend them, and the same "
                     "command goes on"
                 )
+            judged = judgements_of(metric, source.test, found)
+            keep_judgements(judgements_file(folder, source.name), judged)
             figures[source.name] = found.figures
         return figures
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from perceptmetrics.lora import parameter_count
+from perceptmetrics.revision import revision
 from perceptmetrics.training.inputs import Predictions
 from perceptmetrics.training.source import Source
 from perceptmetrics.training.stages import History, Stages, replicas_of, views_of
@@ -45,6 +46,7 @@ def run_record(
     return {
         "backbone": stages.backbone.name,
         "command": command,
+        "commit": revision(),
         "fingerprint": stages.fingerprint,
         "recipe": recipe.to_dict(),
         "base": {"name": base_name, "sha256": base.sha256, "origin": base.origin},
