@@ -27,7 +27,8 @@ OUTPUTS = tuple(
     for name, rated in DATASETS.items()
     for column, output in enumerate(rated.task.outputs)
 )
-# What a pair differs in is one thing.
+# A pair differs in one thing and what comes with it: full fine-tuning has a learning rate of its
+# own, a frozen encoder no second part of the training.
 PAIRS = (
     ("LoRA, MLP, CLIP B/16", "frozen"),
     ("LoRA, MLP, CLIP B/16", "full fine-tuning"),

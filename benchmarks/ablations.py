@@ -30,6 +30,7 @@ from train_embedded import HERE, OASIS, RUNS, RUNS_WANTED, rated_images
 from perceptmetrics.adaptation import Strategy
 from perceptmetrics.backbones import Backbone, find_backbone
 from perceptmetrics.backbones.vit import random_encoder
+from perceptmetrics.bench.record import write_text
 from perceptmetrics.create import create_metric
 from perceptmetrics.data.protocols import random_splits
 from perceptmetrics.heads import head_named
@@ -167,7 +168,7 @@ def run(size: int, device: str, only: tuple[str, ...]) -> None:
 
 def measure(arm: Arm, sources: Sequence[Source], seed: int, size: int, device: str) -> None:
     """One run, judged; nothing where that is done."""
-    measured: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    measured = read_results()
     cell = f"{arm.name}, {size} pixels"
     names = [source.name for source in sources]
     if all(str(seed) in measured.get(cell, {}).get(name, {}) for name in names):
@@ -194,6 +195,7 @@ def measure(arm: Arm, sources: Sequence[Source], seed: int, size: int, device: s
             watch=watch,
             feature_cache=cache_folder() / "features",
         )
+    measured = read_results()  # another process may have written since
     for source in sources:
         if source.test is None:
             raise SystemExit(f"{source.name} has no test part")
@@ -208,7 +210,12 @@ def measure(arm: Arm, sources: Sequence[Source], seed: int, size: int, device: s
         entry["target"] = source.test.targets.tolist()
         entry["groups"] = list(source.test.groups)
         entry[str(seed)] = scores.reshape(len(source.test), -1).round(5).tolist()
-    RESULTS.write_text(json.dumps(measured) + "\n", encoding="utf-8")
+    write_text(RESULTS, json.dumps(measured) + "\n")
+
+
+def read_results() -> dict[str, Any]:
+    """What is measured so far: arm -> dataset -> ratings, groups, and scores by seed."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def report(name: str, history: Sequence[Epoch]) -> None:
