@@ -115,7 +115,7 @@ def _ablations(kind: str, what: str, sign: str) -> str:
                 continue
             seeds = one["seeds"] if isinstance(one["seeds"], int) else len(one["seeds"])
             value, low, high = (f"{one[key]:{sign}.3f}" for key in ("value", "low", "high"))
-            cells.append(f"{value} [{low}, {high}]" + (f", {seeds} seed" if seeds == 1 else ""))
+            cells.append(f"{value} [{low}, {high}] ({seeds})")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -23,7 +23,9 @@ def tables(root: Path) -> Iterator[ModuleType]:
         sys.path.remove(str(root / "benchmarks"))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/crops.md", "docs/training.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/ablations.md", "docs/crops.md", "docs/training.md"]
+)
 def test_the_tables_are_those_of_the_results(root: Path, tables: ModuleType, page: str) -> None:
     text = (root / page).read_text()
     assert "|---|" in text
