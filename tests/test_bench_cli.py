@@ -15,6 +15,7 @@ import tiny_plugin
 
 from perceptmetrics.bench.record import read_result
 from perceptmetrics.bench.result import BenchResult, CellResult
+from perceptmetrics.cli.bench_output import write_result
 from perceptmetrics.cli.main import main
 
 
@@ -224,6 +225,9 @@ def test_the_plan_says_what_would_run_and_runs_nothing(
     (training,) = plan["trainings"]
     assert (training["runs"], training["judged_whole"]) == (3, ["drawings"])
     assert training["seconds_at_most"] > 0
+    assert (plan["rivals"], plan["check"]) == ([], None)
+    assert run(*call, "--plan", "--format", "json", "--check") == 0
+    assert "check" in json.loads(capsys.readouterr().out)["check"]
 
 
 @pytest.mark.usefixtures("installed")
@@ -412,6 +416,24 @@ def test_the_page_is_written_and_made_again_without_training(
     (out / "bench.html").unlink()
     assert run("--report", "--out", out) == 0
     assert {name: (out / name).read_bytes() for name in before} == before
+
+
+def test_a_page_that_cannot_be_made_is_a_line_and_the_rest_is_written(
+    done: tuple[int, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from perceptmetrics.report import bench_files
+
+    def breaks(*arguments: object) -> None:
+        raise RuntimeError("no glyph\nfor this name")
+
+    monkeypatch.setattr(bench_files, "bench_page", breaks)
+    write_result(read_result(done[1] / "bench.json"), tmp_path)
+    said = capsys.readouterr().err
+    assert said == "no bench.html: RuntimeError: no glyph for this name; the rest goes on\n"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["bench.json", "bench.md"]
 
 
 def test_there_is_no_page_without_a_bench(

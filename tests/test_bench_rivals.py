@@ -118,6 +118,10 @@ def test_rivals_stand_beside_ours_on_the_same_test_images(done: tuple[int, Path]
     assert cell.ours is not None
     assert ours.value == pytest.approx(cell.ours.value)
     assert ours.images == srcc.images == cell.ours.images == 16
+    (against,) = found["by-name"].against
+    assert (against.ours, against.images, against.folds) == (training.name, 16, 1)
+    assert against.value == pytest.approx(ours.value - srcc.value)
+    assert against.low <= against.value <= against.high
     assert found["ours"].peak_bytes > found["by-name"].peak_bytes
     assert found["ours"].cpu_seconds_per_image > 0
 

@@ -16,7 +16,7 @@ from perceptmetrics.bench.monotony import CheckResult, Ordering
 from perceptmetrics.bench.places import Place
 from perceptmetrics.bench.plan import Plan, PlannedTraining, Terms, plan, run_folder
 from perceptmetrics.bench.record import read_result, to_json
-from perceptmetrics.bench.report import number
+from perceptmetrics.bench.report import number, problems
 from perceptmetrics.bench.result import BenchResult, CellResult, Missing, difference
 from perceptmetrics.bench.running import run
 from perceptmetrics.bench.selection import Selection, chosen_tables
@@ -126,6 +126,29 @@ def test_whole_sets_are_judged_by_every_fold(tmp_path: Path) -> None:
     across = cells(found, "KonIQ | LIVEC")["PerceptCLIP (Ours)"]
     assert across.ours is not None
     assert (across.ours.value, across.by_fold) == (0.5, (0.5, 0.5))
+
+
+@pytest.mark.parametrize("budget", [None, 10_000.0], ids=["all folds", "fold by fold"])
+def test_a_whole_set_that_cannot_be_judged_costs_only_its_own_cell(
+    budget: float | None, tmp_path: Path
+) -> None:
+    class Unreadable(Sweeps):
+        def judge(self, planned: PlannedTraining, run: Path, dataset: str) -> tuple[Figure, ...]:
+            raise DataError("7 images cannot be read")
+
+    sweeps = Unreadable()
+    made = planned(tmp_path, "2", folds=2)
+    found = run(made, TERMS, tmp_path, sweeps, clock=sweeps.clock, budget=budget)
+    across = cells(found, "KonIQ | LIVEC")["PerceptCLIP (Ours)"]
+    (training,) = [one for one in found.trainings if one.name == across.training]
+    assert training.unjudged == {"livec": "7 images cannot be read"}
+    assert (training.folds, training.error) == (2, "")
+    assert (across.ours, across.reason) == (None, "7 images cannot be read")
+    assert [one.dataset for one in training.analyses] == ["koniq10k"]
+    assert f"{training.name}, judged on livec: 7 images cannot be read" in problems(found)
+    file = tmp_path / "bench.json"
+    file.write_text(to_json(found))
+    assert repr(read_result(file)) == repr(found)
 
 
 @pytest.mark.parametrize(

@@ -390,7 +390,8 @@ def test_missing_images_are_one_error_that_counts_them(tmp_path: Path) -> None:
         ("5.1 I01_01_1.bmp\nnan I01_01_2.bmp", "row 2: mos is 'nan', expected a finite number"),
         ("I01_01_1.bmp", "line 1: 'I01_01_1.bmp', expected"),
         ("5.1 I01_01_1.bmp\n5.2 I01_01_1.bmp", "name I01_01_1.bmp 2 times"),
-        ("", "holds no rows"),
+        ("", "mos_with_names.txt is empty, .* unpack the dataset again; to be had at"),
+        ("\n \n", "holds no rows"),
     ],
 )
 def test_a_damaged_label_file_is_refused(tmp_path: Path, text: str, said: str) -> None:

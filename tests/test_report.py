@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +39,7 @@ from perceptmetrics.evaluation.figures import Figure, classification_figures, re
 from perceptmetrics.evaluation.judgements import Judgements, from_json
 from perceptmetrics.evaluation.judgements import to_json as judgements_json
 from perceptmetrics.report import charts
+from perceptmetrics.report.answer import answer_lines
 from perceptmetrics.report.bench_files import REPORT_FILE, remake_report
 from perceptmetrics.report.bench_page import bench_page
 from perceptmetrics.report.rendering import to_html
@@ -140,11 +142,13 @@ def training(folder: Path, name: str, noise: float) -> tuple[TrainingResult, lis
                 adapter_sha256=HASH,
                 trained=1234,
                 data=(data,),
+                machine={"device": "cpu", "threads": "3"},
+                versions={"torch": "2.15.0"},
                 losses=(0.5, 0.4),
                 scores=(0.6, 0.7),
             )
         )
-    errors = analysed(name, "lnsim", figures, parts)
+    errors = analysed(name, "lnsim", dict(enumerate(figures, 1)), dict(enumerate(parts, 1)))
     command = f"perceptmetrics sweep --out {where}"
     return TrainingResult(
         *(name, str(where), command, 2, 2, 5), runs=tuple(runs), analyses=(errors,)
@@ -180,7 +184,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = TableResult(
         *("A.8", "memory <i>", "5", "", (COLUMN.name,)),
         *((*names, rival_row), tuple(cells)),
-        compared(COLUMN, "mean", figures, {name: parts for name, (_, parts) in made.items()}),
+        compared(
+            COLUMN,
+            "mean",
+            figures,
+            {name: dict(enumerate(parts, 1)) for name, (_, parts) in made.items()},
+        ),
     )
     check = CheckResult(
         ("a.jpg",),
@@ -315,6 +324,7 @@ def test_rivals_errors_and_provenance_are_there(page: Page) -> None:
         *("resmem", "123 MB", "overrated most", "underrated most", "Memorability by place"),
         *("split-half Spearman 0.778", "not in /data", "musiq: no hub", HASH[:12], "a" * 12),
         *("perceptmetrics bench --data /data", "perceptmetrics sweep --out", "2025-01-02 03:04:05"),
+        *("fold-1/lr-0.001", "device cpu, threads 3", "torch 2.15.0"),
     ):
         assert words in page.text, words
 
@@ -326,6 +336,67 @@ def test_markdown_and_json_say_the_same(bench: Path) -> None:
     for heading in ("Ours against each other", "## Errors: poor", "## Where it comes from"):
         assert heading in markdown
     assert markdown == to_markdown(result)
+
+
+def words_of(svg: str) -> list[str]:
+    return [unescape(one) for one in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+
+
+def test_ticks_say_what_matplotlib_says_however_close_they_lie() -> None:
+    losses, scores = (0.0072, 0.0069, 0.0066), (0.91231, 0.91254, 0.91283)
+    said = words_of(charts.curves((losses,), (scores,), "SRCC", "close"))
+    # The same axes by matplotlib alone.
+    from matplotlib.figure import Figure as Drawing
+    from matplotlib.ticker import MaxNLocator
+
+    expected = []
+    for values in (losses, scores):
+        axes = Drawing(figsize=(charts.WIDE, charts.HIGH)).subplots()
+        axes.plot((1, 2, 3), values)
+        axes.margins(y=0.15)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.figure.canvas.draw()
+        low, high = axes.get_ylim()
+        ticks = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        expected.append([label.get_text() for place, label in ticks if low <= place <= high])
+    for labels in expected:
+        assert len(labels) == len(set(labels)) > 2
+        assert set(labels) <= set(said)
+
+
+def test_names_in_a_chart_are_no_formulas_and_keep_their_digits() -> None:
+    lines = ((1.0, 0.5, 0.25, 0.2, 0.1, 0.0),)
+    name = r'a $\nosuch{$ x="0.123456"'
+    assert name in words_of(charts.falls(((name, lines),), "odd names"))
+
+
+def test_the_dot_of_a_curve_is_never_an_epoch_without_a_score() -> None:
+    drawn = charts.curves(((3.0, 2.0, 1.0),), ((math.nan, 0.5, 0.4),), "SRCC", "lost")
+    assert "nan" not in drawn
+    assert charts.curves(((1.0,),), ((math.nan,),), "SRCC", "all lost").startswith("<svg")
+
+
+def test_only_what_is_made_as_the_paper_made_it_is_counted(bench: Path) -> None:
+    result = read_result(bench / "bench.json")
+
+    def answer(departures: tuple[str, ...], low: float) -> str:
+        table = result.tables[0]
+        cells = []
+        for index, cell in enumerate(table.cells):
+            changed = cell
+            if index == 0:
+                ours = Figure("memorability", "SRCC", 0.9, low, 0.95, 48)
+                off = difference(ours, 0.7654, 0.00005)
+                changed = replace(cell, ours=ours, difference=off, departures=departures)
+            cells.append(changed)
+        made = replace(result, tables=(replace(table, cells=tuple(cells)),))
+        return " ".join(answer_lines(made))
+
+    assert "Of 1 figure that the paper prints too, 1 of ours is better" in answer((), 0.85)
+    assert "1 further figure that the paper prints is shown and not counted" in answer((), 0.85)
+    for text in (answer(("2 of 5 folds",), 0.85), answer((), math.nan)):
+        assert "is better" not in text
+        assert "2 figures that the paper prints are shown and not counted" in text
 
 
 # What is not there.
@@ -403,7 +474,7 @@ def test_classes_have_their_confusion_as_a_table() -> None:
     names = tuple(f"{k}.jpg" for k in range(30))
     one = Judgements("classification", labels, names, names, names, prediction, truth)
     figures, _ = classification_figures(prediction, truth, labels, samples=10)
-    errors = analysed("mine", "emoset", [figures], [one])
+    errors = analysed("mine", "emoset", {1: figures}, {1: one})
     result = BenchResult(
         *("c", "2025-01-01", {}),
         trainings=(TrainingResult("mine", "f", "c", 1, 1, 1, analyses=(errors,)),),
@@ -439,7 +510,7 @@ def test_what_is_no_judgements_is_refused_in_one_line(text: str, tmp_path: Path)
 
 
 def test_the_best_row_is_compared_by_the_direction_of_the_measure(tmp_path: Path) -> None:
-    near, far = [judged(tmp_path, 0.01)], [judged(tmp_path, 0.5)]
+    near, far = {1: judged(tmp_path, 0.01)}, {1: judged(tmp_path, 0.5)}
     column = Column("lnsim | MSE", MSE, "lnsim")
     (one,) = compared(column, "mean", {"near": 0.0001, "far": 0.2}, {"near": near, "far": far})
     assert one.best == "near"
@@ -447,6 +518,44 @@ def test_the_best_row_is_compared_by_the_direction_of_the_measure(tmp_path: Path
     (one,) = compared(column, "mean", {"near": 0.1, "far": 0.2}, {"near": near})
     assert math.isnan(one.value)
     assert one.reason == "no judgements of single images are kept of far"
+
+
+def test_folds_are_matched_by_their_number(tmp_path: Path) -> None:
+    parts = {fold: judged(tmp_path, 0.01, fold) for fold in (1, 2, 3)}
+    worse = {fold: judged(tmp_path, 0.5, fold) for fold in (1, 2, 3)}
+    values = {"near": 0.9, "far": 0.2}
+    lacks_one = {"near": parts, "far": {2: worse[2], 3: worse[3]}}
+    (one,) = compared(COLUMN, "mean", values, lacks_one)
+    (same,) = compared(
+        *(COLUMN, "mean", values),
+        {"near": {2: parts[2], 3: parts[3]}, "far": lacks_one["far"]},
+    )
+    assert (one.folds, one.reason) == (2, "")
+    assert one == same
+    (none,) = compared(COLUMN, "mean", values, {"near": {1: parts[1]}, "far": {2: worse[2]}})
+    assert none.reason == "they have no fold in common"
+
+
+def test_images_and_the_units_that_are_drawn_are_told_apart(tmp_path: Path) -> None:
+    groups = tuple(f"photograph {index // 4}" for index in range(IMAGES))
+    near, far = (replace(judged(tmp_path, noise), groups=groups) for noise in (0.01, 0.5))
+    (one,) = compared(
+        COLUMN, "mean", {"near": 0.9, "far": 0.2}, {"near": {1: near}, "far": {1: far}}
+    )
+    assert (one.images, one.groups) == (IMAGES, IMAGES // 4)
+
+
+def test_errors_are_those_of_the_fold_that_they_name(tmp_path: Path) -> None:
+    parts = {fold: judged(tmp_path, noise, fold) for fold, noise in ((2, 0.01), (3, 0.1))}
+    figures = {
+        fold: regression_figures(one.prediction, one.target, one.labels, samples=10)
+        for fold, one in parts.items()
+    }
+    found = analysed("mine", "lnsim", figures, parts)  # fold 1 failed
+    assert found.fold == 3
+    assert found.analysis is not None
+    assert found.analysis == analysed("mine", "lnsim", {3: figures[3]}, parts).analysis
+    assert analysed("mine", "lnsim", figures, {2: parts[2]}).analysis is None
 
 
 def test_a_run_says_where_it_comes_from(tmp_path: Path) -> None:

@@ -16,13 +16,18 @@ from scipy.stats import spearmanr
 
 from perceptmetrics.bench import monotony
 from perceptmetrics.bench.record import read_result, to_json
-from perceptmetrics.bench.result import BenchResult, RivalResult
+from perceptmetrics.bench.result import BenchResult, RivalDifference, RivalResult
 from perceptmetrics.bench.rivals import RIVALS, Rival, find_rival
 from perceptmetrics.bench.rivals.base import SCORERS
-from perceptmetrics.bench.rivals.contestant import Contestant, rival_contestant
+from perceptmetrics.bench.rivals.contestant import (
+    Contestant,
+    own_contestant,
+    rival_contestant,
+)
 from perceptmetrics.bench.rivals.distorted import DistortedJudge
 from perceptmetrics.bench.rivals.environment import environment_folder, python_of
 from perceptmetrics.bench.rivals.judging import judge_rival, judged
+from perceptmetrics.bench.rivals.scoring import kept_file, score_images
 from perceptmetrics.bench.rivals.table import rival_rows
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.errors import DataError, OptionError, PluginError, UnknownNameError
@@ -50,6 +55,8 @@ def load(options):
         sys.exit("I leave")
     if kind == "sleeps":
         time.sleep(60)
+    if kind == "fetches" and os.path.exists(__file__ + ".weights"):
+        kind = ""
     if kind == "calls":
         socket.create_connection(("example.org", 80))
     if kind == "looks":
@@ -59,7 +66,13 @@ def load(options):
     def score(path):
         with open(path) as file:
             value = float(file.read())
+        with open(__file__ + ".asked", "a") as file:
+            file.write(f"{value:g}")
         if value == 3:
+            if kind == "dies" and os.path.exists(__file__ + ".mended"):
+                return value
+            if kind == "fetches":
+                socket.create_connection(("example.org", 80))
             if kind == "dies":
                 os.kill(os.getpid(), 9)
             if kind == "hangs":
@@ -302,6 +315,89 @@ def test_kept_scores_are_not_made_again_and_another_set_or_scorer_is(
     assert loads(rival) == 3
 
 
+def asked(rival: Rival) -> str:
+    """The images that it was asked for since the last call, by what they hold."""
+    file = Path(f"{rival.scorer}.asked")
+    said = file.read_text()
+    file.write_text("")
+    return said
+
+
+def judge_kept(rival: Rival, images: list[Path], keep: Path) -> RivalResult:
+    names = tuple(file.name for file in images)
+    data = Manifest(tuple(images), names, np.array(RATINGS)[:, None], names, "first")
+    one = rival_contestant(rival, HERE)
+    return judged([(one, data)], ("memorability",), "n", "mean", keep=keep, samples=20)
+
+
+def test_an_image_that_failed_is_asked_again_and_no_other_one(
+    rival: Rival, numbers: list[Path], tmp_path: Path
+) -> None:
+    fetches = replace(rival, variant="fetches")
+    first = judge_kept(fetches, numbers, tmp_path)
+    ((name, reason),) = first.unreadable
+    assert name == "3.txt"
+    assert "--install-rivals lets it fetch its weights" in reason
+    assert asked(rival) == "01234567"
+    Path(f"{rival.scorer}.weights").touch()
+    again = judge_kept(fetches, numbers, tmp_path)
+    assert asked(rival) == "3"
+    assert again.unreadable == ()
+    assert again.figures[0].images == 8
+
+
+def test_a_rival_that_dies_keeps_what_it_scored_until_then(
+    rival: Rival, numbers: list[Path], tmp_path: Path
+) -> None:
+    dies = replace(rival, variant="dies")
+    assert judge_kept(dies, numbers, tmp_path).reason.startswith("ended on 3.txt (SIGKILL)")
+    assert asked(rival) == "0123"
+    (kept,) = tmp_path.glob("*.jsonl")
+    kept.write_text(kept.read_text() + '{"image": "7.txt", "sco')  # killed while it wrote
+    Path(f"{rival.scorer}.mended").touch()
+    assert judge_kept(dies, numbers, tmp_path).figures[0].images == 8
+    assert asked(rival) == "34567"
+    assert judge_kept(dies, numbers, tmp_path).figures[0].images == 8
+    assert asked(rival) == ""
+
+
+def test_ctrl_c_keeps_what_was_scored_until_then(
+    rival: Rival, numbers: list[Path], tmp_path: Path
+) -> None:
+    def stop(done: int, images: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    one = rival_contestant(rival, HERE)
+    images = {file.name: file for file in numbers}
+    file = tmp_path / "kept.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        score_images(one, images, ("memorability",), file=file, report=stop)
+    assert asked(rival) == "01234"
+    assert len(score_images(one, images, ("memorability",), file=file).scores) == 8
+    assert asked(rival) == "567"
+
+
+def test_scores_of_another_machine_or_environment_are_not_taken_for_these(
+    rival: Rival, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = rival_contestant(rival, HERE)
+    here = kept_file(one, tmp_path, "n", "first")
+    assert kept_file(one, tmp_path, "n", "first") == here
+    assert kept_file(one, tmp_path, "n", "second") != here
+    assert any(line == f"numpy {np.__version__}" for line in one.installed())
+    with monkeypatch.context() as patch:
+        patch.setattr("platform.node", lambda: "another")
+        assert kept_file(one, tmp_path, "n", "first") != here
+    ours = own_contestant("ours", "iqa")  # its process finds what this one finds
+    before = kept_file(ours, tmp_path, "n", "first")
+    info = tmp_path / "a_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-package\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert kept_file(ours, tmp_path, "n", "first") != before
+
+
 def test_on_several_folds_it_scores_an_image_once_and_has_their_average(
     rival: Rival, numbers: list[Path]
 ) -> None:
@@ -358,7 +454,12 @@ def test_every_rival_of_ours_is_pinned_licensed_and_judges_a_task_with_scores() 
     assert names == ["brisque", "clip-iqa", "niqe", "pyiqa", "resmem", "vitmem"]
     for one in RIVALS:
         assert TASKS.get(one.task).kind == "regression"
-        assert "==" in one.requirements[0]
+        assert "==" in one.requirements[0]  # the metric itself
+        # What it runs on hangs on the machine; whatever else is asked for has a pin.
+        free = {asked for asked in one.requirements[1:] if "==" not in asked}
+        assert free <= {"torch", "torchvision", "timm", "pillow"}
+        packages = rival_contestant(one, HERE).options["packages"].split(",")
+        assert free <= set(packages)  # so their versions are in each result
         assert one.scorer.is_file()
         assert one.licence
         assert one.paper
@@ -378,6 +479,11 @@ def test_scorers_import_nothing_of_ours_and_nothing_at_all_before_they_load() ->
         }
         ours = {name for name in everywhere if name.startswith("perceptmetrics")}
         assert bool(ours) == (file.name == "own.py"), file
+
+
+def test_a_python_that_cannot_be_looked_at_is_one_line(rival: Rival) -> None:
+    with pytest.raises(PluginError, match=r"cannot be looked at \(File name too|there is no /"):
+        python_of(rival, {"fake": Path("/" + 300 * "x")})
 
 
 def test_names_that_cannot_be_are_refused_with_what_is_meant() -> None:
@@ -422,12 +528,18 @@ def test_results_go_through_json_and_come_back(
     rival: Rival, numbers: list[Path], tmp_path: Path
 ) -> None:
     numbers[2].write_text("no number")
-    good = judge(rival, numbers)
+    compared = (
+        RivalDifference("ours", "memorability", 0.1, 0.0, 0.2, 0.01, 0.02, 7, 1),
+        RivalDifference("other", "memorability", reason="too few"),
+    )
+    good = replace(judge(rival, numbers), against=compared)
     bad = judge(replace(rival, variant="raises"), numbers)
     result = BenchResult("perceptmetrics bench", "now", {}, rivals=(good, bad))
     (tmp_path / "bench.json").write_text(to_json(result))
     again = read_result(tmp_path / "bench.json").rivals
     assert again[0] == good
+    assert again[0].against == good.against
+    assert np.isnan(again[0].against[1].p)
     assert again[1].reason == bad.reason
     assert again[1].figures == ()
 
@@ -442,4 +554,6 @@ def test_the_page_says_what_was_measured(root: Path, monkeypatch: pytest.MonkeyP
     text = (root / "docs" / "rivals.md").read_text()
     assert "| memorability * | lnsim |" in text
     assert "| niqe | 0.943 |" in text
+    assert "11.198; here it has 11.213 (" in text
+    assert "0.489 here and 0.483 there" in text
     assert text == benchmark.with_table(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +30,8 @@ class Analysed:
 
     Attributes:
         dataset: On which it was judged.
-        fold: Of which fold: the one whose first figure is nearest to the middle of all.
+        fold: Its number: of the folds that are done the one whose first figure is nearest to the
+            middle of all.
         analysis: What came out; ``None`` where there is none.
         reason: Why there is none.
     """
@@ -44,40 +45,46 @@ class Analysed:
 def analysed(
     name: str,
     dataset: str,
-    figures: Sequence[Sequence[Figure]],
-    judged: Sequence[Judgements],
+    figures: Mapping[int, Sequence[Figure]],
+    judged: Mapping[int, Judgements],
 ) -> Analysed:
     """The errors of the fold that speaks for all.
 
     Args:
         name: Of the training.
         dataset: On which it was judged.
-        figures: Of each fold.
-        judged: The same image by image; empty where it was not kept.
+        figures: Number of a fold -> what it reached. A fold that failed is not in it.
+        judged: The same image by image, of the folds of which it was kept.
     """
     fold = middle_fold(figures)
-    if not judged:
+    if fold not in judged:
         return Analysed(dataset, fold, None, "no judgements of single images are kept")
     try:
-        return Analysed(dataset, fold, _analysis(name, dataset, judged[fold - 1]))
+        return Analysed(dataset, fold, _analysis(name, dataset, judged[fold]))
     except (DataError, OptionError) as error:
         return Analysed(dataset, fold, None, str(error))
 
 
-def middle_fold(figures: Sequence[Sequence[Figure]]) -> int:
-    """Which fold, from 1, has a first figure nearest to their median.
+def middle_fold(figures: Mapping[int, Sequence[Figure]]) -> int:
+    """Which fold has a first figure nearest to their median.
+
+    Args:
+        figures: Number of a fold, from 1 -> what it reached.
+
+    Returns:
+        Its number; the first one's where none has a figure.
 
     Example:
         >>> from perceptmetrics.evaluation.figures import Figure
-        >>> middle_fold([(Figure("quality", "SRCC", v, 0, 1, 9),) for v in (0.9, 0.7, 0.8)])
-        3
+        >>> values = {2: 0.9, 3: 0.7, 5: 0.8}  # folds 1 and 4 failed
+        >>> middle_fold({k: [Figure("quality", "SRCC", v, 0, 1, 9)] for k, v in values.items()})
+        5
     """
-    values = [found[0].value if found else math.nan for found in figures]
-    there = sorted(value for value in values if not math.isnan(value))
+    values = {fold: found[0].value for fold, found in figures.items() if found}
+    there = sorted((value, fold) for fold, value in values.items() if not math.isnan(value))
     if not there:
-        return 1
-    median = there[(len(there) - 1) // 2]  # one of them, and not between two
-    return values.index(median) + 1
+        return min(figures, default=1)
+    return there[(len(there) - 1) // 2][1]  # one of them, and not between two
 
 
 @lru_cache(maxsize=1024)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -42,8 +42,6 @@ _STATISTICS: Mapping[str, Callable[[Any, Any], float]] = {
 }
 _AVERAGES: Mapping[Average, Callable[[Any], Any]] = {"median": np.median, "mean": np.mean}
 
-NO_OTHER = "there is nothing to compare it with"
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -51,13 +49,16 @@ class Comparison:
 
     Attributes:
         column: Name.
-        best: The row with the best figure over the folds that both have.
+        best: The row with the best figure over all its own folds. It was picked by the images that
+            it is compared on, so the difference is one of a selected row, and rather too large.
         row: The other one.
-        value: Best minus other; ``nan`` where there is none.
-        low, high: Its 95 % interval, of a paired bootstrap over images.
+        value: Best minus other, over the folds that both have; ``nan`` where there is none.
+        low, high: Its 95 % interval, of a paired bootstrap over units.
         p: Two-sided.
         p_holm: After Holm's correction for all comparisons of the column.
-        images: How many different ones.
+        images: How many different ones both judged.
+        groups: Units that were drawn as a whole: the photographs that images are distortions of,
+            or as many as images where each is its own. 0 where there is no value.
         folds: On how many.
         reason: Why there is no value.
     """
@@ -71,6 +72,7 @@ class Comparison:
     p: float = math.nan
     p_holm: float = math.nan
     images: int = 0
+    groups: int = 0
     folds: int = 0
     reason: str = ""
 
@@ -79,7 +81,7 @@ def compared(
     column: Column,
     average: Average,
     figures: Mapping[str, float],
-    judged: Mapping[str, Sequence[Judgements]],
+    judged: Mapping[str, Mapping[int, Judgements]],
 ) -> tuple[Comparison, ...]:
     """The best row of a column against each other one.
 
@@ -87,7 +89,8 @@ def compared(
         column: Names the measure, and the output where it is not the first.
         average: Over folds.
         figures: Row -> what it reached over its folds.
-        judged: Row -> its judgements of each fold; a row without is a line that says so.
+        judged: Row -> fold -> its judgements; a row without is a line that says so. Folds are
+            matched by their number: two rows that lack another one share the rest.
 
     Example:
         >>> from perceptmetrics.bench.experiment import SRCC
@@ -109,17 +112,20 @@ def _against(
     average: Average,
     best: str,
     row: str,
-    judged: Mapping[str, Sequence[Judgements]],
+    judged: Mapping[str, Mapping[int, Judgements]],
 ) -> Comparison:
     empty = Comparison(column.name, best, row)
     lacking = [name for name in (best, row) if not judged.get(name)]
     if lacking:
         return replace(empty, reason=f"no judgements of single images are kept of {lacking[0]}")
-    folds = min(len(judged[best]), len(judged[row]))
+    shared = sorted(judged[best].keys() & judged[row].keys())
+    if not shared:
+        return replace(empty, reason="they have no fold in common")
+    folds = len(shared)
+    ours = tuple(judged[best][fold] for fold in shared)
+    theirs = tuple(judged[row][fold] for fold in shared)
     try:
-        found = _difference(
-            column, average, tuple(judged[best][:folds]), tuple(judged[row][:folds])
-        )
+        found = _difference(column, average, ours, theirs)
     except DataError as error:
         return replace(empty, reason=str(error))
     if math.isnan(found.value):
@@ -130,7 +136,8 @@ def _against(
         low=found.low,
         high=found.high,
         p=found.p,
-        images=found.images,
+        images=len({name for one in ours for name in one.names}),
+        groups=found.images,
         folds=folds,
     )
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from perceptmetrics.bench.report import Rows, number
 from perceptmetrics.bench.result import BenchResult, TableResult
 
 COMPARISONS = (
-    *("column", "best", "other", "difference", "95 % interval", "p", "p (Holm)", "images", "folds"),
-    "note",
+    *("column", "best", "other", "difference", "95 % interval", "p", "p (Holm)", "images", "units"),
+    *("folds", "note"),
 )
 RUNS = (
     *("training", "fold", "commit", "base weights", "base sha256", "adapter sha256"),
     *("trained parameters", "data sha256", "split sha256", "training images", "measure"),
-    "finished (UTC)",
+    *("finished (UTC)", "run", "machine", "versions"),
 )
 HASH_DIGITS = 12
 """So many digits of a hash tell any two files apart; the record has them all."""
@@ -32,6 +33,7 @@ def comparison_rows(table: TableResult) -> Rows:
             probability(one.p),
             probability(one.p_holm),
             str(one.images) if one.images else "-",
+            str(one.groups) if one.groups else "-",
             str(one.folds) if one.folds else "-",
             one.reason,
         )
@@ -75,10 +77,17 @@ def run_rows(result: BenchResult) -> Rows:
             " ".join(str(data.training) for data in run.data),
             " ".join(data.measure for data in run.data),
             run.finished.replace("T", " ").replace("+00:00", ""),
+            run.folder,
+            _named(run.machine),
+            _named(run.versions),
         )
         for training in result.trainings
         for run in training.runs
     ]
+
+
+def _named(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "-"
 
 
 def _commit(commit: str) -> str:

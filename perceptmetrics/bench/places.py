@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perceptmetrics.bench.monotony import reason_of
 from perceptmetrics.datasets import DATASETS
 from perceptmetrics.errors import OptionError, PerceptError
-from perceptmetrics.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Roots:
         named: Dataset -> its folder, wherever that is; it goes before the roots.
 
     Example:
-        >>> roots = roots_of(["/data", "oasis-beauty=/data/oasis"])
+        >>> roots = Roots((Path("/data"),), {"oasis-beauty": Path("/data/oasis")})
         >>> roots.folder("oasis-beauty").as_posix(), roots.folder("koniq10k").as_posix()
         ('/data/oasis', '/data/koniq10k')
     """
@@ -135,6 +135,7 @@ def place_of(dataset: str, root: Path) -> Place:
             (len(split.training), len(split.validation), len(split.test))
             for split in splits[: spec.protocol_splits or len(splits)]
         )
+        return Place(dataset, root, "", len(data), spec.count, sizes)
     except PerceptError as error:
         return Place(dataset, root, " ".join(str(error).split()))
     except OSError as error:
@@ -143,7 +144,15 @@ def place_of(dataset: str, root: Path) -> Place:
             root,
             f"{dataset}: {root} cannot be read ({error.strerror or error}); mend its rights",
         )
-    return Place(dataset, root, "", len(data), spec.count, sizes)
+    # A reader may be anybody's, and one that fails must not cost the other datasets.
+    except Exception as error:  # noqa: BLE001
+        return Place(
+            dataset,
+            root,
+            f"{dataset}: its reader failed on {root} ({reason_of(error)}); unpack the dataset "
+            f"again, and if that does not help tell the reader's authors; to be had at: "
+            f"{spec.source}",
+        )
 
 
 def task_of(dataset: str) -> str:
@@ -160,16 +169,3 @@ def is_of_task(dataset: str, tasks: Sequence[str]) -> bool:
     """
     own = task_of(dataset)
     return any(own == task or own.startswith(f"{task}-") for task in tasks)
-
-
-def check_tasks(names: Sequence[str]) -> None:
-    """Refuses a task that does not exist.
-
-    Raises:
-        UnknownNameError: The first of them; the text suggests the nearest.
-        OptionError: A task without a dataset.
-    """
-    for name in names:
-        TASKS.get(name)
-        if not any(is_of_task(dataset, [name]) for dataset in DATASETS.names()):
-            raise OptionError(f"task {name!r} has no dataset to be judged on")

@@ -18,6 +18,7 @@ from perceptmetrics.bench.result import (
     CellResult,
     Difference,
     Missing,
+    RivalDifference,
     RivalResult,
     TableResult,
     TrainingResult,
@@ -94,6 +95,8 @@ def _table(plain: dict[str, Any]) -> TableResult:
 
 def _comparison(plain: dict[str, Any]) -> Comparison:
     values: dict[str, Any] = {k: math.nan if one is None else one for k, one in plain.items()}
+    if "groups" not in values:  # older versions counted units under the other name
+        values["groups"] = values.pop("images")
     return Comparison(**values)
 
 
@@ -129,8 +132,15 @@ def _numbers(values: Any) -> list[float]:
 def _rival(plain: dict[str, Any]) -> RivalResult:
     figures = tuple(figure_from(one) for one in plain.pop("figures"))
     unreadable = tuple((name, reason) for name, reason in plain.pop("unreadable"))
+    # Benches of older versions have none.
+    against = tuple(_rival_difference(one) for one in plain.pop("against", ()))
     values: dict[str, Any] = {k: math.nan if one is None else one for k, one in plain.items()}
-    return RivalResult(figures=figures, unreadable=unreadable, **values)
+    return RivalResult(figures=figures, unreadable=unreadable, against=against, **values)
+
+
+def _rival_difference(plain: dict[str, Any]) -> RivalDifference:
+    values: dict[str, Any] = {k: math.nan if one is None else one for k, one in plain.items()}
+    return RivalDifference(**values)
 
 
 def _check(plain: dict[str, Any]) -> CheckResult:

@@ -132,6 +132,8 @@ def problems(result: BenchResult) -> list[str]:
     for training in result.trainings:
         if training.error:
             said.append(f"{training.name}: {training.error}")
+        for dataset, reason in training.unjudged.items():
+            said.append(f"{training.name}, judged on {dataset}: {reason}")
     if result.check is not None:
         said += [f"cannot load: {name}: {reason}" for name, reason in result.check.failures]
     said += [one.problem for one in result.rivals if one.problem]

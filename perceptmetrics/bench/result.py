@@ -147,6 +147,7 @@ class TrainingResult:
         left_by_budget: Whether the budget ended it.
         runs: The chosen run of each fold that is judged.
         analyses: Its errors on each dataset that it was judged on.
+        unjudged: Whole set -> why it was not judged on it, or not by every fold.
     """
 
     name: str
@@ -160,6 +161,7 @@ class TrainingResult:
     left_by_budget: bool = False
     runs: tuple[RunRecord, ...] = ()
     analyses: tuple[Analysed, ...] = ()
+    unjudged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,36 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class RivalDifference:
+    """SRCC of one of ours minus that of a rival, on the images that both have scores of.
+
+    Attributes:
+        ours: :attr:`RivalResult.name` of ours.
+        output: Of the task.
+        value: Positive where ours agrees better with people; ``nan`` where there is none.
+        low, high: Its 95 % interval, of a paired bootstrap over images, or over their references.
+        p: Two-sided.
+        p_holm: After Holm's correction for all of ours against all rivals of the dataset.
+        images: How many different ones both have.
+        folds: On how many test parts.
+        reason: Why there is no value.
+    """
+
+    ours: str
+    output: str
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+    p_holm: float = math.nan
+    images: int = 0
+    folds: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class RivalResult:
-    """A rival, or ours beside it, on the rated images of one dataset: the same ones for all.
+    """A rival, or ours beside it, on the rated images of one dataset.
 
     Each is measured in the same way, in a process of its own that is asked for one image after
     the other.
@@ -200,6 +230,7 @@ class RivalResult:
         licence, weights: Of a rival: under which, and from where.
         unreadable: (image, why it has no score).
         reason: Why there are no figures.
+        against: Of a rival: each of ours that is judged, minus it.
     """
 
     name: str
@@ -217,6 +248,7 @@ class RivalResult:
     weights: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()
     reason: str = ""
+    against: tuple[RivalDifference, ...] = ()
 
     @property
     def problem(self) -> str:

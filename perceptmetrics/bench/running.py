@@ -44,8 +44,9 @@ class _Outcome:
 
     planned: PlannedTraining
     command: str
-    figures: dict[str, list[Figures]] = field(default_factory=dict)  # dataset -> of each fold
-    judgements: dict[str, list[Judgements]] = field(default_factory=dict)  # where all are kept
+    figures: dict[str, dict[int, Figures]] = field(default_factory=dict)  # dataset -> fold
+    judgements: dict[str, dict[int, Judgements]] = field(default_factory=dict)  # where kept
+    unjudged: dict[str, str] = field(default_factory=dict)  # whole set -> why
     runs: list[RunRecord] = field(default_factory=list)
     analyses: list[Analysed] = field(default_factory=list)
     folds: int = 0
@@ -68,6 +69,7 @@ class _Outcome:
             self.left,
             tuple(self.runs),
             tuple(self.analyses),
+            dict(self.unjudged),
         )
         return Judged(planned, result, self.figures, self.judgements)
 
@@ -132,6 +134,8 @@ def run(
                 failed_weights[weights] = outcome.error
         if outcome.error:
             report(f"{outcome.planned.name}: {outcome.error}")
+        for dataset, reason in outcome.unjudged.items():
+            report(f"{outcome.planned.name}, judged on {dataset}: {reason}")
         save(result())
     found = result()
     save(found)
@@ -210,36 +214,40 @@ def _epochs(run: Path) -> int:
 
 
 def _take(outcome: _Outcome, runner: Runner) -> Exception | None:
-    """Takes a sweep's figures, and judges the whole sets."""
-    figures: dict[str, list[Figures]] = {}
-    files: dict[str, list[Path]] = {}
-    runs: list[RunRecord] = []
+    """Takes a sweep's figures, and judges the whole sets; one that cannot be judged is a line."""
     try:
-        folds = tested(outcome.planned.folder)
-        for fold, (run_of_fold, found) in sorted(folds.items()):
-            for dataset, one in found.items():
-                figures.setdefault(dataset, []).append(one)
-                files.setdefault(dataset, []).append(judgements_file(run_of_fold, dataset))
-            for dataset in outcome.planned.whole:
-                judged = runner.judge(outcome.planned, run_of_fold, dataset)
-                figures.setdefault(dataset, []).append(judged)
-                whole = judgements_file(run_of_fold, dataset, whole=True)
-                files.setdefault(dataset, []).append(whole)
-            runs += _recorded(fold, run_of_fold, outcome.planned.folder)
-    # As above: a metric is made from a plug-in's backbone.
-    except Exception as error:  # noqa: BLE001
+        folds = sorted(tested(outcome.planned.folder).items())
+    except RunFolderError as error:
         return error
-    outcome.figures, outcome.folds, outcome.runs = figures, len(folds), runs
-    outcome.judgements = {}
-    for dataset, of_folds in files.items():
-        # Runs of older versions keep none: what is made of them is then a line in the report.
-        with suppress(DataError):
-            outcome.judgements[dataset] = [kept_judgements(file) for file in of_folds]
-    name, kept = outcome.planned.name, outcome.judgements
+    outcome.figures, outcome.judgements, outcome.unjudged = {}, {}, {}
+    outcome.folds, outcome.runs = len(folds), []
+    for fold, (run_of_fold, found) in folds:
+        for dataset, one in found.items():
+            _keep(outcome, dataset, fold, one, judgements_file(run_of_fold, dataset))
+        for dataset in outcome.planned.whole:
+            if dataset in outcome.unjudged:
+                continue  # the images are the same for all folds, and a whole set takes its time
+            try:
+                judged = runner.judge(outcome.planned, run_of_fold, dataset)
+            # As above: a metric is made from a plug-in's backbone.
+            except Exception as error:  # noqa: BLE001
+                outcome.unjudged[dataset] = reason_of(error)
+                continue
+            file = judgements_file(run_of_fold, dataset, whole=True)
+            _keep(outcome, dataset, fold, judged, file)
+        outcome.runs += _recorded(fold, run_of_fold, outcome.planned.folder)
     outcome.analyses = [
-        analysed(name, dataset, found, kept.get(dataset, ())) for dataset, found in figures.items()
+        analysed(outcome.planned.name, dataset, by_fold, outcome.judgements.get(dataset, {}))
+        for dataset, by_fold in outcome.figures.items()
     ]
     return None
+
+
+def _keep(outcome: _Outcome, dataset: str, fold: int, figures: Figures, file: Path) -> None:
+    outcome.figures.setdefault(dataset, {})[fold] = figures
+    # Runs of older versions keep none: what is made of them is then a line in the report.
+    with suppress(DataError):
+        outcome.judgements.setdefault(dataset, {})[fold] = kept_judgements(file)
 
 
 def _recorded(fold: int, run: Path, training: Path) -> list[RunRecord]:

@@ -40,14 +40,14 @@ class Judged:
     Attributes:
         planned: What was asked for.
         result: How it went.
-        figures: Dataset -> the figures of each fold that is done.
-        judgements: Dataset -> the same image by image, where that is kept of all folds.
+        figures: Dataset -> fold -> the figures, of each fold that is done.
+        judgements: Dataset -> fold -> the same image by image, where that is kept.
     """
 
     planned: PlannedTraining
     result: TrainingResult
-    figures: Mapping[str, Sequence[Figures]]
-    judgements: Mapping[str, Sequence[Judgements]] = field(default_factory=dict)
+    figures: Mapping[str, Mapping[int, Figures]]
+    judgements: Mapping[str, Mapping[int, Judgements]] = field(default_factory=dict)
 
 
 def tabulated(
@@ -129,18 +129,18 @@ def _comparisons(table: Table, judged: Mapping[Training, Judged]) -> tuple[Compa
     found: list[Comparison] = []
     for column in table.columns:
         figures: dict[str, float] = {}
-        judgements: dict[str, Sequence[Judgements]] = {}
+        judgements: dict[str, Mapping[int, Judgements]] = {}
         average = TASKS.get(DATASETS.get(column.dataset).task).average
         for cell in table.cells():
             one = None if cell.training is None else judged.get(cell.training)
             if cell.column != column or one is None or column.dataset not in one.figures:
                 continue
             try:
-                each = [pick(folds, column) for folds in one.figures[column.dataset]]
+                each = [pick(folds, column) for folds in one.figures[column.dataset].values()]
             except DataError:
                 continue  # the cell itself says why
             figures[cell.row.name] = over_folds(each, average).value
-            judgements[cell.row.name] = one.judgements.get(column.dataset, ())
+            judgements[cell.row.name] = one.judgements.get(column.dataset, {})
         found += compared(column, average, figures, judgements)
     return tuple(found)
 
@@ -168,11 +168,12 @@ def _cell(cell: Cell, plan: Plan, terms: Terms, judged: Mapping[Training, Judged
     one = judged[training]
     bare = replace(bare, training=one.planned.name)
     folds = one.figures.get(column.dataset)
+    lacking = one.result.unjudged.get(column.dataset, "") or one.result.error
     if not folds:
         left = "left out by the budget" if one.result.left_by_budget else "not run yet"
-        return replace(bare, reason=one.result.error or left)
+        return replace(bare, reason=lacking or left)
     try:
-        each = [pick(figures, column) for figures in folds]
+        each = [pick(figures, column) for figures in folds.values()]
     except DataError as error:
         return replace(bare, reason=str(error))
     ours = over_folds(each, TASKS.get(DATASETS.get(column.dataset).task).average)
@@ -190,7 +191,7 @@ def _cell(cell: Cell, plan: Plan, terms: Terms, judged: Mapping[Training, Judged
         by_fold=tuple(figure.value for figure in each),
         difference=off,
         departures=said,
-        reason=one.result.error,
+        reason=lacking,
     )
 
 

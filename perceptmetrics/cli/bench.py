@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,16 @@ import click
 
 from perceptmetrics.cli.bench_check import check_plan, counted_failures, run_check
 from perceptmetrics.cli.bench_options import SELECTS, budget, listed, select_options
+from perceptmetrics.cli.bench_output import (
+    make_folder,
+    plan_shown,
+    result_shown,
+    write_result,
+)
 from perceptmetrics.cli.bench_rivals import (
     RivalOptions,
     checked_rivals,
     rival_options,
-    rivals_plan,
 )
 from perceptmetrics.cli.bench_sweep import SweepRunner, terms_of, with_handed_on
 from perceptmetrics.cli.exit_codes import DONE, FAILED, SOME_FAILED
@@ -172,18 +176,15 @@ def bench(
         planned, device=given["device"], checks=checks, install=not only_plan
     )
     if only_plan:
-        shown = _plan_shown(planned, form)
-        shown += rivals_plan(prepared) if form != "json" else []
-        if checks and form != "json":
-            shown.append(check_plan(metrics, photographs))
-        click.echo("\n\n".join(shown))
+        check_line = check_plan(metrics, photographs) if checks else ""
+        click.echo(plan_shown(planned, prepared, check_line, form))
         ctx.exit(DONE if planned.trainings or checks or prepared else FAILED)
     for line in _absent(planned):
         click.echo(line, err=True)
     runner = SweepRunner(given, terms, planned.places)
     writes = bool(planned.trainings) or out is not None
     if writes:
-        _make_folder(folder)
+        make_folder(folder)
     check = None
     if checks:
         check = run_check(
@@ -203,13 +204,13 @@ def bench(
         command=ctx.meta["perceptmetrics.command_line"],
         budget=budget,
         check=check,
-        save=(lambda result: _write(result, folder)) if writes else lambda result: None,
+        save=(lambda result: write_result(result, folder)) if writes else lambda result: None,
         report=lambda line: click.echo(one_line(line), err=True),
     )
     result = rivals.judge(planned, prepared, result, folder, given, selection.bases)
     if result.rivals:
-        _write(result, folder)
-    click.echo(_shown(result, form))
+        write_result(result, folder)
+    click.echo(result_shown(result, form))
     if writes:
         click.echo(f"written to {folder}", err=True)
     ctx.exit(_exit_code(result, metrics))
@@ -273,46 +274,6 @@ def _absent(planned: Plan) -> list[str]:
         if one.weights_missing:
             lines.append(f"{one.name}: its weights are {one.weights}")
     return [one_line(line) for line in lines]
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"cannot make the folder {folder}: {error.strerror}") from error
-
-
-def _write(result: BenchResult, folder: Path) -> None:
-    from perceptmetrics.bench.markdown import to_markdown
-    from perceptmetrics.bench.record import RESULT_FILE, to_json, write_text
-    from perceptmetrics.report.bench_files import write_report
-    from perceptmetrics.report.rendering import why_no_page
-
-    write_text(folder / RESULT_FILE, to_json(result))
-    write_text(folder / MARKDOWN_FILE, to_markdown(result))
-    if missing := why_no_page():
-        click.echo(missing, err=True)
-    else:
-        write_report(result, folder)
-
-
-def _shown(result: BenchResult, form: str) -> str:
-    from perceptmetrics.bench.markdown import to_markdown
-    from perceptmetrics.bench.record import to_json
-    from perceptmetrics.cli.bench_text import result_text
-
-    if form == "json":
-        return to_json(result).rstrip()
-    return to_markdown(result).rstrip() if form == "markdown" else result_text(result)
-
-
-def _plan_shown(planned: Plan, form: str) -> list[str]:
-    from perceptmetrics.bench.plan import plan_record
-    from perceptmetrics.cli.bench_text import plan_text
-
-    if form == "json":
-        return [json.dumps(plan_record(planned), indent=1, ensure_ascii=False)]
-    return [plan_text(planned)] if planned.tables or planned.missed else []
 
 
 def _exit_code(result: BenchResult, metrics: tuple[str, ...]) -> int:

@@ -72,10 +72,10 @@ def is_page(output: Path | None, name: str | None) -> bool:
     """Whether a page is to be written; it shows the errors, asked for or not.
 
     Example:
-        >>> is_page(Path("errors.html"), None), is_page(Path("errors.html"), "json")
+        >>> is_page(Path("errors.HTML"), None), is_page(Path("errors.html"), "json")
         (True, False)
     """
-    return name == "html" or (name is None and output is not None and output.suffix == PAGE)
+    return name == "html" or (name is None and output is not None and output.suffix.lower() == PAGE)
 
 
 def form_of(output: Path | None, name: str | None, errors: bool) -> Form:

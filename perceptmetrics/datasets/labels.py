@@ -34,7 +34,8 @@ def label_file(
         layout: The files and folders that are expected in ``root``.
 
     Raises:
-        DataError: There is no such file; the text names it, the layout and the source.
+        DataError: There is no such file, or nothing is in it; the text names it, the layout and the
+            source.
 
     Example:
         >>> label_file(Path("/no/where"), "dmos.csv", dataset="kadid10k", source="example.org")
@@ -53,6 +54,11 @@ into which the dataset was unpacked; to be had at: example.org
         tree = ", ".join(line.strip() for line in layout.splitlines() if line.strip())
         expected = f"; expected in {root}: {tree}" if tree else ""
         raise DataError(f"{dataset}: there is no file {path}{expected}; to be had at: {source}")
+    if not path.stat().st_size:
+        raise DataError(
+            f"{dataset}: {path} is empty, as an unpacking that was interrupted leaves it; unpack "
+            f"the dataset again; to be had at: {source}"
+        )
     return path
 
 
@@ -154,7 +160,7 @@ def text_lines(path: Path) -> list[tuple[int, str]]:
         raise DataError(f"{path} cannot be read: {error}; expected a UTF-8 text") from error
     found = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
-        raise DataError(f"{path} holds no rows; expected one line an image")
+        raise DataError(f"{path} holds no rows; expected one line an image, get the file again")
     return found
 
 
@@ -211,9 +217,14 @@ def rated_images(
         Rows in the order of ``names``. Its ``sha256`` covers names and targets, not the pixels.
 
     Raises:
-        DataError: A name stands twice, a rating is not finite, or images are missing: one error
-            that counts them and names the first few.
+        DataError: There are no names, a name stands twice, a rating is not finite, or images are
+            missing: one error that counts them and names the first few.
     """
+    if not names:
+        raise DataError(
+            f"{dataset}: the labels in {root} rate no image; unpack the dataset again; to be had "
+            f"at: {source}"
+        )
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(
@@ -266,7 +277,8 @@ def _files(folder: Path, *, any_case: bool) -> dict[str, Path]:
     try:
         with os.scandir(folder) as entries:
             exact = {entry.name: folder / entry.name for entry in entries if entry.is_file()}
-    except (FileNotFoundError, NotADirectoryError):
+    # What a damaged file gives for a name may be none that a file can have: a null byte, say.
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     except OSError as error:
         raise DataError(f"{folder} cannot be listed: {error}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.data.protocols import published_split
 from perceptmetrics.data.split import Split
-from perceptmetrics.datasets.labels import label_file, rated_images
+from perceptmetrics.datasets.labels import label_file, rated_images, text_lines
 from perceptmetrics.errors import DataError
 
 
@@ -28,8 +28,8 @@ def read_split_files(
         layout: The files and folders that are expected in ``root``.
 
     Raises:
-        DataError: A file or an image is missing, a line is not a name and a number, or two files
-            rate one image differently.
+        DataError: A file or an image is missing, a file is empty, a line is not a name and a
+            number, or two files rate one image differently.
 
     Example:
         >>> read_split_files(Path("/no/where"), 5, dataset="lamem", source="example.org")
@@ -110,21 +110,19 @@ def _files(root: Path, number: int, *, dataset: str, source: str, layout: str) -
         )
         for side in ("train", "test")
     )
-    validation = root / "splits" / f"val_{number}.txt"
-    return (train, validation, test) if validation.is_file() else (train, test)
+    held_out = f"splits/val_{number}.txt"
+    if not (root / held_out).exists():
+        return (train, test)
+    # One that is there must be whole: without it, other images would be held out.
+    validation = label_file(root, held_out, dataset=dataset, source=source, layout=layout)
+    return (train, validation, test)
 
 
 def _lines(path: Path) -> list[tuple[str, float, str]]:
     """Name, score, and where the line stands."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
     found = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name, _, text = line.strip().rpartition(" ")
+    for number, line in text_lines(path):
+        name, _, text = line.rpartition(" ")
         try:
             score = float(text)
         except ValueError:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from perceptmetrics.errors import DataError
-from perceptmetrics.evaluation.error_analysis import PairedComparison
 from perceptmetrics.evaluation.evaluate import Evaluation
 from perceptmetrics.evaluation.figures import SAMPLES, SEED
+from perceptmetrics.evaluation.paired_comparison import PairedComparison
 from perceptmetrics.evaluation.rating_errors import z_scores
 from perceptmetrics.statistics import accuracy, plcc, srcc
 from perceptmetrics.statistics.checks import Floats, pair

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perceptmetrics.evaluation.figures import Figure
+from perceptmetrics.evaluation.paired_comparison import PairedComparison
 
 
 @dataclass(frozen=True)
@@ -259,42 +260,6 @@ class HumanCeiling:
     def share(self) -> float:
         """What the metric reaches of the ceiling."""
         return self.reached / self.ceiling if self.ceiling > 0 else float("nan")
-
-
-@dataclass(frozen=True)
-class PairedComparison:
-    """Two metrics on the same images: is one better?
-
-    Attributes:
-        output: ``quality``, ``all classes``, ...
-        measure: ``SRCC``, ``PLCC`` or ``accuracy``.
-        first, second: Names of the metrics.
-        first_value, second_value: Their figures.
-        difference: First minus second, with its 95 % interval of a paired bootstrap.
-        low, high: Ends of that interval; ``nan`` where there is none.
-        p: Two-sided, of :attr:`test`.
-        test: ``bootstrap``, ``permutation``, ``Williams`` or ``McNemar``.
-        images: That both judged.
-        groups: Which were drawn as a whole; as many as images where each is its own.
-        p_holm: ``p`` after Holm's correction over the comparisons of the same test.
-        reason: Why something is missing.
-    """
-
-    output: str
-    measure: str
-    first: str
-    second: str
-    first_value: float
-    second_value: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    test: str
-    images: int
-    groups: int
-    p_holm: float = float("nan")
-    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from perceptmetrics.evaluation.error_analysis import (
     ClassErrors,
     ErrorAnalysis,
     HumanCeiling,
-    PairedComparison,
     RatingCalibration,
     RatingErrors,
     RatingMiss,
 )
+from perceptmetrics.evaluation.paired_comparison import PairedComparison
 
 Rows = tuple[tuple[str, ...], ...]
 

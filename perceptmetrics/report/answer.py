@@ -67,7 +67,13 @@ def _value(cell: CellResult) -> float:
 
 def _against(result: BenchResult) -> Iterator[str]:
     cells = [cell for table in result.tables for cell in table.cells if cell.ours is not None]
-    offs = [(cell, cell.difference) for cell in cells if cell.difference is not None]
+    published = [(cell, cell.difference) for cell in cells if cell.difference is not None]
+    # A verdict is only on what was made as the paper's, and has an interval to be judged by.
+    offs = [
+        (cell, off)
+        for cell, off in published
+        if not cell.departures and not (math.isnan(off.low) or math.isnan(off.high))
+    ]
     compared = [
         one for table in result.tables for one in table.comparisons if not math.isnan(one.p)
     ]
@@ -80,7 +86,14 @@ def _against(result: BenchResult) -> Iterator[str]:
             f"{'is' if above == 1 else 'are'} better, {below} worse, and "
             f"{len(offs) - above - below} cannot be told apart."
         )
-    elif cells:
+    if unlike := len(published) - len(offs):
+        also = "further " if offs else ""
+        parts.append(
+            f"{_count(unlike, f'{also}figure')} that the paper prints "
+            f"{'is' if unlike == 1 else 'are'} shown and not counted: made otherwise than the "
+            "paper's (fewer folds, say, or other learning rates), or without an interval."
+        )
+    if cells and not published:
         parts.append("The paper prints no figure of the same images, so none is compared with it.")
     if compared:
         sure = sum(one.p_holm < SURE for one in compared)

@@ -7,7 +7,7 @@ images, which lie beside the runs, are drawn and not counted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from perceptmetrics.bench import evidence
 from perceptmetrics.bench import report as words
@@ -17,6 +17,7 @@ from perceptmetrics.bench.rivals import table as rival_table
 from perceptmetrics.evaluation.judgements import Judgements
 from perceptmetrics.report import charts
 from perceptmetrics.report.answer import answer_lines
+from perceptmetrics.report.check_part import check_section
 from perceptmetrics.report.errors_part import Photograph, error_charts, error_tables, failures
 from perceptmetrics.report.provenance import provenance_section
 from perceptmetrics.report.view import (
@@ -36,16 +37,13 @@ Judged = Mapping[tuple[str, str], Judgements]
 """(training, dataset) -> judgements of the fold that is analysed; what is not kept is not in it."""
 
 
-def bench_page(
-    result: BenchResult, judged: Judged, photograph: Photograph, *, sections: Sequence[Section] = ()
-) -> Page:
+def bench_page(result: BenchResult, judged: Judged, photograph: Photograph) -> Page:
     """What a bench gave, as a page.
 
     Args:
         result: All of it.
         judged: What is drawn image by image.
         photograph: Makes small pictures of failures.
-        sections: More chapters, after the tables.
 
     Example:
         >>> result = BenchResult("perceptmetrics bench", "2025-01-01T00:00:00+00:00", {})
@@ -54,10 +52,9 @@ def bench_page(
     """
     chapters = [
         *(_table(index, one) for index, one in enumerate(result.tables)),
-        *sections,
         *_rivals(result),
         *_trainings(result, judged, photograph),
-        *_check(result),
+        *check_section(result),
         *_lists(result),
         provenance_section(result),
     ]
@@ -145,8 +142,11 @@ def _compared(found: TableResult) -> Iterator[Table]:
     if found.comparisons:
         yield table(
             "Our own methods on the same images: the best of each column against each other one, "
-            "by a paired bootstrap over images. p is two-sided; Holm's is corrected for all "
-            "comparisons of the column. They know which images were drawn, not another seed.",
+            "by a paired bootstrap over images, or over the photographs that they are made of "
+            "(units), on the folds that both have. p is two-sided; Holm's is corrected for all "
+            "comparisons of the column. The best was picked by the same images, so these "
+            "differences are rather too large. They know which images were drawn, not another "
+            "seed.",
             evidence.COMPARISONS,
             evidence.comparison_rows(found),
         )
@@ -247,55 +247,6 @@ def _curves(one: TrainingResult) -> Iterator[Chart]:
         ),
         caption,
     )
-
-
-def _check(result: BenchResult) -> Iterator[Section]:
-    found = result.check
-    if found is None:
-        return
-    tables, drawn = [], []
-    names = tuple(dict.fromkeys(one.metric for one in found.orderings))
-    if names:
-        rows: list[list[str | Cell]] = []
-        for name in names:
-            summed = [found.summary(name, one) for one in (*found.distortions, None)]
-            cells = [
-                Cell(words.number(srcc), after=f"{pairs:.0%}", share=_share(srcc))
-                for srcc, pairs in summed
-            ]
-            rows.append([name, *cells])
-        tables.append(table(words.LEGEND, ("metric", *found.distortions, "all"), rows))
-    if found.speeds:
-        tables.append(
-            table(
-                "What each metric took.",
-                ("metric", "images", "seconds", "seconds of CPU"),
-                [
-                    (
-                        one.metric,
-                        str(one.images),
-                        words.number(one.seconds),
-                        words.number(one.cpu_seconds),
-                    )
-                    for one in found.speeds
-                ],
-            )
-        )
-    if not charts.why_no_charts():
-        for name in names:
-            scores = tuple(
-                (distortion, tuple(one.scores for one in found.of(name, distortion)))
-                for distortion in found.distortions
-            )
-            caption = f"{name}: scores by level, a line a photograph; level 0 is untouched."
-            drawn.append(Chart(charts.falls(scores, caption), caption))
-    yield Section(
-        "check", "Built-in check", (found.note,), tables=tuple(tables), charts=tuple(drawn)
-    )
-
-
-def _share(srcc: float) -> float:
-    return 0.0 if math.isnan(srcc) else max(0.0, srcc) ** 2
 
 
 def _lists(result: BenchResult) -> Iterator[Section]:

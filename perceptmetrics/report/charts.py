@@ -39,6 +39,9 @@ _COLOURS = {
 _INK, _MUTED, _RULE, _FIRST, _SECOND = _COLOURS
 WIDE, HIGH = 4.4, 3.0  # inches; all charts of a part are of one size
 _POINTS_AN_INCH = 72
+# Where coordinates stand. The letters between tags are what people read, and stay as they are.
+_TAG = re.compile(r"<[^<>]*>")
+_PLACES = re.compile(r'\b(?:d|x|y|x1|x2|y1|y2|points|transform)="[^"]*"')
 _TEXT = 11  # points, and so pixels: a chart is shown as large as it is drawn, or smaller
 
 
@@ -111,10 +114,11 @@ def curves(losses: tuple[Values, ...], scores: tuple[Values, ...], measure: str,
     above, below = figure.subplots(2, 1, sharex=True)
     for loss, score in zip(losses, scores, strict=True):
         epochs = np.arange(1, len(score) + 1)
-        best = int(np.argmax(score))
         above.plot(epochs, loss, color=_FIRST, linewidth=1.4, alpha=0.8)
         below.plot(epochs, score, color=_FIRST, linewidth=1.4, alpha=0.8)
-        below.plot(epochs[best], score[best], "o", color=_SECOND, markersize=4.5)
+        if not np.isnan(score).all():
+            best = int(np.nanargmax(score))
+            below.plot(epochs[best], score[best], "o", color=_SECOND, markersize=4.5)
     above.set_ylabel("loss")
     below.set_ylabel(measure)
     below.set_xlabel("epoch")
@@ -220,7 +224,10 @@ def _svg(figure: Figure, label: str) -> str:
     from html import escape
 
     import matplotlib
+    from matplotlib.text import Text
 
+    for words in figure.findobj(Text):
+        words.set_parse_math(False)  # names of plug-ins and of measures are no formulas
     picture = io.StringIO()
     salt = hashlib.sha256(label.encode()).hexdigest()[:8]
     # Text stays text, in the page's own letters; names do not depend on the process.
@@ -239,7 +246,7 @@ def _svg(figure: Figure, label: str) -> str:
     text = re.sub(r'(url\(|href=")#', rf"\g<1>#{salt}-", text)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
-    text = re.sub(r"(\.\d\d)\d+", r"\1", text)
+    text = _TAG.sub(_shortened, text)
     text = re.sub(r"\s*\n\s*", "\n", text).strip()
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
     wide, high = (size.group(1), size.group(2)) if size else ("0", "0")
@@ -248,6 +255,11 @@ def _svg(figure: Figure, label: str) -> str:
         f'height="{high}" viewBox="0 0 {wide} {high}">'
     )
     return re.sub(r"^<svg[^>]*>", lambda _: head, text)
+
+
+def _shortened(tag: re.Match[str]) -> str:
+    """A tag whose coordinates have two digits: a hundredth of a pixel, half the bytes."""
+    return _PLACES.sub(lambda places: re.sub(r"(\.\d\d)\d+", r"\1", places[0]), tag[0])
 
 
 def _kept(name: str, used: set[str], seen: set[str], salt: str) -> str:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from perceptmetrics.bench.report import number
-from perceptmetrics.errors import DataError
 from perceptmetrics.evaluation.error_analysis import (
     Breakdown,
     ClassErrors,
@@ -220,21 +219,6 @@ def _with_interval(figure: Figure) -> Cell:
     if not math.isnan(figure.low):
         after = f"{number(figure.low)} to {number(figure.high)}"
     return Cell(number(figure.value), after=after)
-
-
-def judged_or_none(read: Callable[[], Judgements]) -> tuple[Judgements | None, str]:
-    """Judgements, or why there are none.
-
-    Example:
-        >>> def gone():
-        ...     raise DataError("they are gone")
-        >>> judged_or_none(gone)
-        (None, 'they are gone')
-    """
-    try:
-        return read(), ""
-    except DataError as error:
-        return None, str(error)
 
 
 def _first(text: str) -> str:

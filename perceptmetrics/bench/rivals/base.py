@@ -18,7 +18,10 @@ class Rival:
     Attributes:
         name: ``resmem``; ``pyiqa:musiq`` for a metric of a library of many.
         task: What it judges, a name of :data:`perceptmetrics.tasks.TASKS`.
-        requirements: What pip installs for it, with pins.
+        requirements: What pip installs for it. The first is the metric itself, with a pin; what
+            it runs on (torch, Pillow, ...) is pinned only where a release is known to break it,
+            because the right one hangs on the machine and its Python. Which versions ran is in
+            each result.
         scorer: A Python file with a function ``load(options)`` that returns a function from the
             path of an image to a score, or to a list of scores, one for each output of the task.
             It runs over there and imports nothing of ours. ``options`` holds ``variant`` and

@@ -12,9 +12,10 @@ import numpy as np
 from perceptmetrics.bench.judging import tested
 from perceptmetrics.bench.plan import Plan, PlannedTraining
 from perceptmetrics.bench.result import RivalResult
+from perceptmetrics.bench.rivals.against import against_ours
 from perceptmetrics.bench.rivals.base import Rival
 from perceptmetrics.bench.rivals.contestant import Contestant, own_contestant
-from perceptmetrics.bench.rivals.judging import Entry, judged
+from perceptmetrics.bench.rivals.judging import Entry, judged_parts
 from perceptmetrics.bench.rivals.process import PATIENCE
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.datasets import DATASETS
@@ -99,11 +100,12 @@ def beside(
         except PerceptError as error:
             results += [RivalResult(one.name, False, dataset, reason=str(error)) for one in here]
             continue
+        lines = []
         for entries in rows:
             name = entries[0][0].name
             report(f"{name}: on {dataset}")
-            results.append(
-                judged(
+            lines.append(
+                judged_parts(
                     entries,
                     task.outputs,
                     dataset,
@@ -113,6 +115,7 @@ def beside(
                     report=partial(progress, name),
                 )
             )
+        results += against_ours(lines, task.outputs, task.average, samples=samples)
     return tuple(results)
 
 

@@ -14,6 +14,7 @@ from perceptmetrics.bench.rivals.process import (
     PATIENCE,
     RivalProcess,
     environ_of,
+    installed_in,
     own_environ,
 )
 from perceptmetrics.errors import PluginError
@@ -52,19 +53,30 @@ class Contestant:
         Raises:
             PluginError: It cannot be started, or does not load.
         """
-        network = self.options.get("network") == "yes"
         try:
             return RivalProcess(
                 self.python,
                 self.scorer,
                 self.options,
-                environ=own_environ() if self.ours else environ_of(network=network),
+                environ=self._environ(),
                 patience=self.patience,
             )
         except PluginError as error:
             # What a library says of a download seldom names what was to be downloaded.
             weights = f" (its weights: {self.weights})" if self.weights else ""
             raise PluginError(f"{error}{weights}") from error
+
+    def installed(self) -> tuple[str, ...]:
+        """All that is installed where it runs.
+
+        Raises:
+            PluginError: Its Python cannot be asked.
+        """
+        return installed_in(self.python, self._environ(), patience=self.patience)
+
+    def _environ(self) -> dict[str, str]:
+        network = self.options.get("network") == "yes"
+        return own_environ() if self.ours else environ_of(network=network)
 
 
 def rival_contestant(

@@ -17,6 +17,7 @@ from perceptmetrics.errors import OptionError, PluginError
 from perceptmetrics.weights.cache import cache_folder, is_offline, writable_folder
 
 MADE_FILE = "rival.json"
+PIP_SECONDS = 3600.0  # torch is some gigabytes; a network that gives nothing would hold a bench up
 
 
 def environment_folder(rival: Rival) -> Path:
@@ -79,7 +80,7 @@ def python_of(
     for name in (rival.name, rival.environment):
         if name in (given or {}):
             python = (given or {})[name]
-            if not python.is_file():
+            if not _is_file(python):
                 raise PluginError(
                     f"there is no {python}; give --rival-python {rival.environment}=PYTHON, "
                     "the Python in which it is installed"
@@ -87,7 +88,7 @@ def python_of(
             return python
     folder = environment_folder(rival)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if (folder / MADE_FILE).is_file() and python.is_file():
+    if _is_file(folder / MADE_FILE) and _is_file(python):
         return python
     if not install:
         raise PluginError(
@@ -100,8 +101,25 @@ def python_of(
             f"network; unset it, or give --rival-python {rival.environment}=PYTHON"
         )
     report(f"{rival.name}: makes {folder}; licence: {rival.licence}")
-    _make(rival, folder, python)
+    try:
+        _make(rival, folder, python)
+    except OSError as error:
+        raise PluginError(
+            f"cannot make the environment {folder} ({error.strerror or error}); make room or mend "
+            f"its rights, or give --rival-python {rival.environment}=PYTHON"
+        ) from error
     return python
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is there; a folder without rights is an error of its own."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise PluginError(
+            f"{path} cannot be looked at ({error.strerror or error}); mend its rights, or give "
+            "--rival-python another one"
+        ) from error
 
 
 def _make(rival: Rival, folder: Path, python: Path) -> None:
@@ -109,13 +127,13 @@ def _make(rival: Rival, folder: Path, python: Path) -> None:
 
     writable_folder(folder.parent)
     with FileLock(folder.with_suffix(".lock")):
-        if (folder / MADE_FILE).is_file():
+        if (folder / MADE_FILE).is_file() and python.is_file():
             return  # somebody else has made it meanwhile
         # A folder without the file was left behind halfway.
         shutil.rmtree(folder, ignore_errors=True)
         try:
             venv.create(folder, with_pip=True)
-        except (OSError, subprocess.CalledProcessError) as error:
+        except subprocess.CalledProcessError as error:
             raise PluginError(f"cannot make the environment {folder}: {error}") from error
         pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
         _run(rival, [*pip, "install", "--quiet", *rival.requirements])
@@ -126,7 +144,21 @@ def _make(rival: Rival, folder: Path, python: Path) -> None:
 
 def _run(rival: Rival, command: list[str]) -> str:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environ,
+            timeout=PIP_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise PluginError(
+            f"pip did not end within {PIP_SECONDS:g} s and was ended; install "
+            f"{' '.join(rival.requirements)} yourself and give --rival-python "
+            f"{rival.environment}=PYTHON"
+        ) from None
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from perceptmetrics.bench.judging import over_folds
 from perceptmetrics.bench.result import RivalResult
 from perceptmetrics.bench.rivals import find_rival
+from perceptmetrics.bench.rivals.against import Judged
 from perceptmetrics.bench.rivals.base import Rival
 from perceptmetrics.bench.rivals.contestant import Contestant, rival_contestant
 from perceptmetrics.bench.rivals.environment import python_of
 from perceptmetrics.bench.rivals.process import PATIENCE
-from perceptmetrics.bench.rivals.scoring import Scored, kept_scores, score_images
+from perceptmetrics.bench.rivals.scoring import Scored, kept_file, score_images
 from perceptmetrics.data.manifest import Manifest
 from perceptmetrics.errors import DataError, PerceptError, RunFolderError
 from perceptmetrics.evaluation.evaluate import Average
@@ -104,7 +105,27 @@ def judged(
     samples: int = SAMPLES,
     report: Callable[[int, int], None] = lambda done, images: None,
 ) -> RivalResult:
-    """One line of the table: a contestant on every fold.
+    """One line of the table: a contestant on every fold; arguments as in :func:`judged_parts`.
+
+    Raises:
+        RunFolderError: The folder cannot be written.
+    """
+    return judged_parts(
+        entries, outputs, dataset, average, keep=keep, samples=samples, report=report
+    ).result
+
+
+def judged_parts(
+    entries: Sequence[Entry],
+    outputs: Sequence[str],
+    dataset: str,
+    average: Average,
+    *,
+    keep: Path | None = None,
+    samples: int = SAMPLES,
+    report: Callable[[int, int], None] = lambda done, images: None,
+) -> Judged:
+    """One line of the table, and the scores behind it.
 
     Args:
         entries: (who, test images) of each fold. A rival is the same on all of them and scores
@@ -138,11 +159,10 @@ def judged(
     scored: dict[str, Scored] = {}
     try:
         for key, images in wanted.items():
-            if keep is None:
-                scored[key] = score_images(who[key], images, outputs, report=report)
-            else:
-                sha256, file = entries[0][1].sha256, keep / f"{key[:16]}.{dataset}.json"
-                scored[key] = kept_scores(who[key], images, outputs, file, sha256, report=report)
+            file = None
+            if keep is not None:
+                file = kept_file(who[key], keep, dataset, entries[0][1].sha256)
+            scored[key] = score_images(who[key], images, outputs, file=file, report=report)
         each = [
             _figures(scored[contestant.fingerprint], part, outputs, samples)
             for contestant, part in entries
@@ -150,9 +170,9 @@ def judged(
     except RunFolderError:
         raise  # of the folder, not of this one: the next one would fail in the same way
     except PerceptError as error:
-        return replace(bare, reason=str(error))
+        return Judged(replace(bare, reason=str(error)))
     costs = list(scored.values())
-    return replace(
+    result = replace(
         bare,
         figures=tuple(over_folds(same, average) for same in zip(*each, strict=True)),
         load_seconds=median(one.load_seconds for one in costs),
@@ -162,6 +182,8 @@ def judged(
         versions=costs[0].versions,
         unreadable=tuple(error for one in costs for error in one.errors.items()),
     )
+    parts = tuple((part, scored[one.fingerprint].scores) for one, part in entries)
+    return Judged(result, parts)
 
 
 def _figures(

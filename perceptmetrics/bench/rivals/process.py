@@ -103,10 +103,7 @@ class RivalProcess:
             )
         except OSError as error:
             self._said.close()
-            raise PluginError(
-                f"{python} cannot be started ({error.strerror or error}); give the Python in which "
-                "the rival is installed"
-            ) from error
+            raise _not_started(python, error) from error
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -243,6 +240,55 @@ def environ_of(*, network: bool) -> dict[str, str]:
         # Said too, and not only enforced: a library that knows does not try for a minute.
         environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return environ
+
+
+def installed_in(
+    python: Path, environ: Mapping[str, str], *, patience: float = PATIENCE
+) -> tuple[str, ...]:
+    """The version of a Python, and all that is installed in it; no rival is loaded.
+
+    Args:
+        python: The interpreter.
+        environ: Variables of the process.
+        patience: Seconds.
+
+    Raises:
+        PluginError: It cannot be started, fails, or gives no answer in time.
+
+    Example:
+        >>> any(one.startswith("numpy ") for one in installed_in(Path(sys.executable), os.environ))
+        True
+    """
+    try:
+        done = subprocess.run(
+            [str(python), str(WORKER), "--installed"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=dict(environ),
+            timeout=patience,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise PluginError(
+            f"{python} did not say within {patience:g} s what is installed; --rival-timeout gives "
+            "it longer"
+        ) from None
+    except OSError as error:
+        raise _not_started(python, error) from error
+    last = (done.stdout.splitlines() or [""])[-1]  # a wrapper may have printed before
+    try:
+        return tuple(str(one) for one in json.loads(last))
+    except (ValueError, TypeError):
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise PluginError(f"{python} does not say what is installed: {said}") from None
+
+
+def _not_started(python: Path, error: OSError) -> PluginError:
+    return PluginError(
+        f"{python} cannot be started ({error.strerror or error}); give the Python in which the "
+        "rival is installed"
+    )
 
 
 def own_environ() -> dict[str, str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
+import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from perceptmetrics.bench.record import write_text
 from perceptmetrics.bench.rivals.contestant import Contestant
+from perceptmetrics.bench.rivals.keeping import Kept
 from perceptmetrics.bench.rivals.process import check_scores
 
 
@@ -42,87 +43,72 @@ def score_images(
     images: Mapping[str, Path],
     outputs: Sequence[str],
     *,
+    file: Path | None = None,
     report: Callable[[int, int], None] = lambda done, images: None,
 ) -> Scored:
-    """Starts a contestant and asks it for every image.
+    """Starts a contestant and asks it for every image that has no score yet.
 
     Args:
         contestant: Who.
         images: Name -> path.
         outputs: What it is to give of each.
+        file: Where scores are kept, one by one, and were kept before; see :func:`kept_file`.
         report: Told (images done, images in all).
 
     Raises:
-        PluginError: It does not load, dies, or gives no answer in time.
+        PluginError: It does not load, dies, or gives no answer in time. What it gave until then is
+            in the file.
+        RunFolderError: The file cannot be read or written.
     """
-    scores: dict[str, tuple[float, ...]] = {}
+    kept = Kept.read(file)
     errors: dict[str, str] = {}
-    seconds: list[float] = []
-    cpu_seconds: list[float] = []
-    with contestant.start() as process:
-        ready = process.ready
-        peak = ready.peak_bytes
-        higher = contestant.higher_is_better
-        higher = ready.higher_is_better if higher is None else higher
-        sign = -1.0 if higher is False else 1.0
-        for name, path in images.items():
-            answer = check_scores(process.ask(path.absolute()), outputs)
-            peak = max(peak, answer.peak_bytes)
-            if answer.error:
-                errors[name] = answer.error
-            else:
-                scores[name] = tuple(sign * one for one in answer.scores)
-                seconds.append(answer.seconds)
-                cpu_seconds.append(answer.cpu_seconds)
-            report(len(scores) + len(errors), len(images))
+    asked = {name: path for name, path in images.items() if name not in kept.answers}
+    ready = kept.ready
+    if asked or ready is None:
+        done = len(images) - len(asked)
+        with contestant.start() as process:
+            ready = process.ready
+            kept.start(ready)
+            for name, path in asked.items():
+                answer = check_scores(process.ask(path.absolute()), outputs)
+                if answer.error:
+                    errors[name] = answer.error
+                else:
+                    kept.add(name, answer)
+                done += 1
+                report(done, len(images))
+    answers = {name: kept.answers[name] for name in images if name in kept.answers}
+    higher = contestant.higher_is_better
+    higher = ready.higher_is_better if higher is None else higher
+    sign = -1.0 if higher is False else 1.0
+    seconds = [one.seconds for one in answers.values()]
+    cpu_seconds = [one.cpu_seconds for one in answers.values()]
     return Scored(
-        scores,
+        {name: tuple(sign * score for score in one.scores) for name, one in answers.items()},
         errors,
         ready.seconds,
         median(seconds) if seconds else math.nan,
         median(cpu_seconds) if cpu_seconds else math.nan,
-        peak,
+        max(ready.peak_bytes, *(one.peak_bytes for one in answers.values()), 0),
         {**ready.versions, "python": ready.python},
     )
 
 
-def kept_scores(
-    contestant: Contestant,
-    images: Mapping[str, Path],
-    outputs: Sequence[str],
-    file: Path,
-    data_sha256: str,
-    *,
-    report: Callable[[int, int], None] = lambda done, images: None,
-) -> Scored:
-    """:func:`score_images`, or what it gave before where that is kept.
+def kept_file(contestant: Contestant, folder: Path, dataset: str, data_sha256: str) -> Path:
+    """Where the scores of a contestant are kept.
+
+    Other scores, and other speeds, have another file: of another scorer, other data, another
+    machine, or an environment in which anything else is installed.
 
     Args:
-        contestant: Who.
-        images: Name -> path.
-        outputs: What it is to give of each.
-        file: Where the scores are kept.
-        data_sha256: Of the dataset.
-        report: Told (images done, images in all).
+        contestant: Who; its Python is asked what is installed.
+        folder: Of kept scores.
+        dataset: Its name.
+        data_sha256: Of its images and ratings.
 
     Raises:
-        PluginError: As there.
-        RunFolderError: The file cannot be written.
+        PluginError: Its Python cannot be asked.
     """
-    identity = [contestant.fingerprint, data_sha256]
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        if record["identity"] == identity:
-            kept = Scored(**record["scored"])
-            if set(images) <= {*kept.scores, *kept.errors}:
-                return replace(
-                    kept,
-                    scores={n: tuple(kept.scores[n]) for n in images if n in kept.scores},
-                    errors={n: kept.errors[n] for n in images if n in kept.errors},
-                )
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not scored yet, or not to the end
-    found = score_images(contestant, images, outputs, report=report)
-    plain = {"identity": identity, "scored": asdict(found)}
-    write_text(file, json.dumps(plain, indent=1) + "\n")
-    return found
+    known = (contestant.fingerprint, data_sha256, platform.node(), *contestant.installed())
+    digest = hashlib.sha256("\n".join(known).encode()).hexdigest()
+    return folder / f"{digest[:32]}.{dataset}.jsonl"

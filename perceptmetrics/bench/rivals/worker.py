@@ -1,6 +1,7 @@
 """Runs in a rival's own Python: asks it for one image after the other, and measures what it takes.
 
     python worker.py SCORER.py '{"variant": "", "device": "cpu", "packages": "resmem,torch"}'
+    python worker.py --installed    # only says what is installed there, as a JSON list
 
 It imports nothing of perceptmetrics. Standard input: a path a line, as JSON. Standard output: one
 JSON object a line, first ``{"ready": ...}`` or ``{"failed": reason}``, then for each path
@@ -111,6 +112,17 @@ def versions(packages: str) -> dict[str, str]:
     return found
 
 
+def installed() -> list[str]:
+    """All that is installed here, with versions.
+
+    Example:
+        >>> all(" " in one for one in installed())
+        True
+    """
+    found = {(one.metadata["Name"], one.version) for one in importlib.metadata.distributions()}
+    return sorted(f"{name} {version}" for name, version in found)
+
+
 def main(scorer: str, options: dict[str, str]) -> int:
     """Answers until standard input ends."""
     stream = answer_stream()
@@ -154,4 +166,7 @@ if __name__ == "__main__":
     # Else the folder of this file is searched first, and its names hide the rivals' packages.
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != here]  # noqa: PTH100
-    sys.exit(main(sys.argv[1], json.loads(sys.argv[2])))
+    if sys.argv[1] == "--installed":
+        sys.stdout.write(json.dumps([platform.python_version(), *installed()]) + "\n")
+    else:
+        sys.exit(main(sys.argv[1], json.loads(sys.argv[2])))

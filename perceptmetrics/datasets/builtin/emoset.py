@@ -51,8 +51,10 @@ def _entries(root: Path, side: str, index: Mapping[str, int]) -> list[tuple[str,
     path = label_file(root, f"{side}.json", dataset="emoset", source=SOURCE, layout=LAYOUT)
     try:
         listed: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read: {error}; expected EmoSet's JSON list") from error
+    if listed == []:
+        raise DataError(f"{path} lists no image; expected EmoSet's JSON list, get the file again")
     found = []
     for number, entry in enumerate(listed if isinstance(listed, list) else [listed], 1):
         fields = entry if isinstance(entry, list) else []

@@ -63,24 +63,30 @@ def _splits(data: Manifest, root: Path) -> tuple[Split, ...]:
 
     drawn = random_splits(data, "emotionroi")
     lists = [root / "training_testing_split" / file for file in ("training.txt", "testing.txt")]
-    if not all(path.is_file() for path in lists):
+    if not all(path.exists() for path in lists):
         return drawn
-    training, test = (_listed(path) for path in lists)
+    names = frozenset(data.names)
+    training, test = (_listed(path, names) for path in lists)
     source = "EmotionROI's training.txt and testing.txt"
     official = published_split(data, "emotionroi", "official", training, test, source=source)
     return (*drawn, official)
 
 
-def _listed(path: Path) -> list[str]:
+def _listed(path: Path, names: frozenset[str]) -> list[str]:
     """``anger/1.jpg`` of each line; what follows it, or ``images/`` before it, is left out."""
+    from perceptmetrics.datasets.labels import text_lines
     from perceptmetrics.errors import DataError
 
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    entries = (line.split()[0].replace("\\", "/") for line in lines if line.strip())
-    return ["/".join(entry.split("/")[-2:]) for entry in entries]
+    listed = []
+    for number, line in text_lines(path):
+        entry = "/".join(line.split()[0].replace("\\", "/").split("/")[-2:])
+        if entry not in names:
+            raise DataError(
+                f"{path}, line {number}: there is no image {entry!r}; expected EMOTION/NUMBER.jpg "
+                f"as in {IMAGES}/, get the file or the images again"
+            )
+        listed.append(entry)
+    return listed
 
 
 EMOTIONROI = Dataset(

@@ -54,8 +54,18 @@ _DISTORTIONS = (
 )
 
 
+_LABELS = "mos_with_names.txt"
+_PARTS = ("rebuild.py", "manifest.csv")  # from which a part of the set is made anew
+
+
 def _read(root: Path) -> Manifest:
-    path = label_file(root, "mos_with_names.txt", dataset=_NAME, source=_SOURCE, layout=_LAYOUT)
+    if not (root / _LABELS).exists() and all((root / part).is_file() for part in _PARTS):
+        raise DataError(
+            f"{_NAME}: {root} holds what a part of the set is made from, not yet its images; run "
+            f"there 'python rebuild.py kodak manifest.csv OUT' and give the folder OUT; the whole "
+            f"set is to be had at: {_SOURCE}"
+        )
+    path = label_file(root, _LABELS, dataset=_NAME, source=_SOURCE, layout=_LAYOUT)
     rows = []
     for number, line in text_lines(path):
         mos, _, name = line.partition(" ")
@@ -67,7 +77,7 @@ def _read(root: Path) -> Manifest:
     names = [row["name"] for row in rows]
     columns = distortion_columns(names, _DISTORTIONS)
     errors = root / "mos_std.txt"
-    if errors.is_file():
+    if errors.exists():
         # The standard error of each MOS: as the spread between observers, whose scores are whole
         # numbers, it would be too small for most of the means.
         lines = [line for _, line in text_lines(errors)]
