@@ -105,6 +105,7 @@ def ranking(images: int | None) -> Section:
 def top_head(images: int | None) -> Section:
     """The top head's effect over a random head's; each half of the images chooses for the other.
 
+    Both are heads of :data:`LAYERS`: that the top head of all layers leads is not shown by this.
     Photographs are those that the metric was validated on, evenly spaced.
     """
     scores = {}
@@ -190,7 +191,10 @@ def _late_effects(metric: Metric, paths: list[str]) -> Iterator[HeadEffects]:
     record = RECORDS / f"late-{metric.card.name}.jsonl"
     known = {}
     if record.is_file():
-        entries = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+        text = record.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]  # a kill may have cut the last line
+        record.write_bytes(whole)
+        entries = [json.loads(line) for line in whole.splitlines()]
         known = {tuple(entry["of"]): entry for entry in entries}
     for path in _watched(paths):
         of = (path, metric.card.sha256, str(metric.view), str(LAYERS))

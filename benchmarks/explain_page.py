@@ -14,6 +14,7 @@ Section: TypeAlias = dict[str, Any]
 PAGE = Path(__file__).parent.parent / "docs" / "explain.md"
 RESULT = Path(__file__).parent / "results" / "explain.json"
 
+_AGREED = 0.9  # of two rankings, from which on they are taken for one
 _MODELS = {"clip-b16": "ViT-B/16", "clip-l14": "ViT-L/14"}
 
 
@@ -92,14 +93,27 @@ def ranking_block(measured: Section) -> str:
     rows = [(str(size), f"{agreed:.2f}", f"{shared:.2f}") for size, agreed, shared in columns]
     largest, first = measured["sizes"][-1], measured["leading"][0]
     one, other = measured["halves_chose"]
+    short = [
+        size
+        for size, agreed in zip(measured["sizes"], measured["agreement"], strict=True)
+        if agreed < _AGREED
+    ]
+    enough = (
+        f"So the number of images that is enough was not found: sets of {largest} do not settle "
+        f"the order of {measured['heads']} heads (an agreement of {_AGREED} would), and "
+        f"{measured['images']} images allow no larger sets. The goal, to say that number, is "
+        "missed here."
+        if largest in short
+        else f"So more than {max(short, default=0)} images are needed for an agreement of "
+        f"{_AGREED} in the order of {measured['heads']} heads, and {largest} are enough."
+    )
     same = f"both chose {one}" if one == other else f"they chose {one} and {other}"
     return (
         _table(("images in each set", "agreement", f"shared of the top {measured['top']}"), rows)
         + "\n\n"
         + _paragraph(
-            f"So {largest} images do not settle the order of {measured['heads']} heads. What "
-            f"{measured['images']} do settle is the top: head {first['head']}, "
-            f"{_interval(first, 4)} on a scale from 0 to 1. Where each half of the images chooses "
+            f"{enough} What {measured['images']} do settle is the top: head {first['head']}, "
+            f"{_interval(first, 4)} on a scale from 0 to 1: where each half of the images chooses "
             f"a head for the other half ({same}), it changes the judgement "
             f"{_interval(measured['times'], 1)} times as much as a head drawn at random."
         )

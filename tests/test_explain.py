@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tiny
+import torch
 from PIL import Image
+from small_disk import small_disk
 
 import perceptmetrics as pm
 from perceptmetrics.backbones.vit import VisionTransformer, random_encoder
 from perceptmetrics.errors import ImageError, OptionError, UnknownNameError
-from perceptmetrics.explanation.effects import head_effects
+from perceptmetrics.explanation.attention import pooled_attention, readable_encoder
+from perceptmetrics.explanation.effects import head_effects, model_input
 from perceptmetrics.explanation.explain import explain_measured
 from perceptmetrics.explanation.folder import Measured, rank_heads
 from perceptmetrics.explanation.methods import QUICK, method_maps, play_games
@@ -54,6 +57,34 @@ def test_shapes_are_as_documented() -> None:
     assert shift.adapted.shape == shift.pretrained.shape == shift.difference.shape == (40, 60)
     assert why.attention_map(0, 1, 0).dtype == np.float32
     assert why.patches(0, 1, 0).shape == (2, 4, 4)
+
+
+def test_attention_is_that_of_the_metric_and_that_of_its_base() -> None:
+    view = GridCrops(32, 36, crops=2)
+    metric, base = tiny.metric(view=view), pretrained()
+    why = pm.explain(metric, photos(2), pretrained=base)
+    assert why.pretrained is not None
+    for image, photo in enumerate(photos(2)):
+        pixels = model_input(metric, view.cut(photo, np.random.default_rng(metric.seed)))
+        for encoder, rows in ((metric.model.encoder, why.attention), (base, why.pretrained)):
+            expected = pooled_attention(readable_encoder(encoder), pixels).detach().numpy()
+            np.testing.assert_allclose(rows[image], expected, atol=1e-6)
+        for layer, head in np.ndindex(2, 2):
+            shift = why.shift(image, layer, head)
+            for rows, shown in ((why.attention, shift.adapted), (why.pretrained, shift.pretrained)):
+                patches = rows[image, :, layer, head, 1:].reshape(-1, 4, 4)
+                placed = why.placements[image].at_image_size(patches)
+                np.testing.assert_array_equal(shown, placed)
+            np.testing.assert_array_equal(shift.difference, shift.adapted - shift.pretrained)
+    # Training moved it: where the pretrained attention is put in both places, nothing is left.
+    for head in range(2):
+        assert np.nanmax(np.abs(why.shift(0, 1, head).difference)) > 1e-5
+
+
+def test_the_encoder_of_another_backbone_is_refused() -> None:
+    other = random_encoder(replace(tiny.BACKBONE, name="tiny-other", heads=4), 0)
+    with pytest.raises(OptionError, match="pretrained is a tiny-other, and tiny stands on tiny-vi"):
+        pm.explain(tiny.metric(), Untouched(), pretrained=other)
 
 
 def test_one_image_is_enough(tmp_path: Path) -> None:
@@ -274,6 +305,33 @@ def test_another_metrics_record_is_refused(folder: list[str], tmp_path: Path) ->
         with pytest.raises(OptionError, match="is no record of head effects"):
             list(rank_heads(tiny.metric(), folder[:1], record))
         assert record.read_text() == precious
+
+
+def test_a_record_of_another_precision_or_device_is_refused(
+    folder: list[str], tmp_path: Path
+) -> None:
+    record = tmp_path / "effects.jsonl"
+    list(rank_heads(tiny.metric(), folder[:1], record))
+    half = tiny.metric().to(dtype=torch.bfloat16)
+    with pytest.raises(OptionError, match=r"another precision \('float32', now 'bfloat16'\)"):
+        list(rank_heads(half, folder[:1], record))
+    record.write_text(record.read_text().replace('"device": "cpu"', '"device": "cuda"'))
+    with pytest.raises(OptionError, match=r"another device \('cuda', now 'cpu'\)"):
+        list(rank_heads(tiny.metric(), folder[:1], record))
+
+
+def test_a_full_disk_is_said_and_what_was_measured_stays(folder: list[str], tmp_path: Path) -> None:
+    record, whole = tmp_path / "effects.jsonl", tmp_path / "whole.jsonl"
+    list(rank_heads(tiny.metric(), folder[:2], whole))
+    room = len(whole.read_bytes()) - 20
+    with small_disk(room), pytest.raises(OptionError) as full:
+        list(rank_heads(tiny.metric(), folder[:2], record))
+    assert str(full.value) == (
+        f"cannot write {record}: File too large; make room; what was measured stays"
+    )
+    again = list(rank_heads(tiny.metric(), folder[:2], record))
+    assert [one.kept for one in again] == [True, False]
+    assert record.read_bytes() == whole.read_bytes()
 
 
 def test_a_damaged_record_says_where(folder: list[str], tmp_path: Path) -> None:

@@ -6,17 +6,23 @@ import csv
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tiny
 import tiny_plugin
 from PIL import Image
+from small_disk import small_disk
 
 import perceptmetrics as pm
+from perceptmetrics.cli.explain_images import photographs
 from perceptmetrics.cli.main import main
 from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.explanation.naming import stems
+from perceptmetrics.explanation.report import shift_sheet
 from perceptmetrics.explanation.writing import write_json, write_picture
 from perceptmetrics.weights.base import keep_base
 from perceptmetrics.weights.files import load_tensors
@@ -241,6 +247,167 @@ def test_pictures_of_an_earlier_call_are_not_explained(
         assert json.loads((out / "heads.json").read_text())["images"] == 12
 
 
+@pytest.mark.parametrize("out", [".", "photos"])
+def test_photographs_beside_or_above_the_output_are_explained(
+    out: str,
+    lab: Lab,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second call meets the pictures of the first and leaves them out."""
+    (tmp_path / "photos").mkdir()
+    for source, target in (("01", "photos/a"), ("09", "other")):
+        shutil.copy(lab.images / f"{source}.png", tmp_path / f"{target}.png")
+    monkeypatch.chdir(tmp_path)
+    named = ("photos", "other.png", "-o", out, "--top", 1)
+    code, said, err = run(capsys, lab, *named)
+    assert (code, err) == (0, "")
+    assert [line.split(":")[0] for line in said.splitlines()] == ["photos/a.png", "other.png"]
+    code, _, err = run(capsys, lab, *named, "--heads")
+    left_out = "6 pictures that an earlier call wrote are left out\n"
+    assert (code, err) == (0, left_out if out == "photos" else "")
+    assert json.loads((tmp_path / out / "heads.json").read_text())["images"] == 2
+
+
+def test_pictures_in_any_other_output_folder_are_no_photographs(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("01", "09"):
+        shutil.copy(lab.images / f"{name}.png", photos)
+    shutil.copy(lab.images / "05.png", photos / "05.heads.png")  # a photograph: no JSON beside it
+    assert run(capsys, lab, photos / "01.png", "-o", photos / "why", "--top", 1)[0] == 0
+    assert run(capsys, lab, photos, "--heads", "-o", photos / "first")[0] == 0
+    code, _, err = run(capsys, lab, photos, "--heads", "-o", photos / "second")
+    assert code == 0
+    assert "5 pictures that an earlier call wrote are left out" in err
+    assert json.loads((photos / "second" / "heads.json").read_text())["images"] == 3
+    code, _, err = run(capsys, lab, photos / "first", "-o", photos / "third")
+    assert code == 2
+    assert err.startswith("error: all 2 images are pictures that 'perceptmetrics explain' wrote")
+    assert not (photos / "third").exists()
+    # One that is named itself is meant.
+    picture = photos / "first" / "shift.png"
+    assert photographs([str(picture)]) == [str(picture)]
+
+
+def test_an_image_that_is_given_twice_counts_once(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(lab.images)
+    (tmp_path / "link.png").symlink_to(lab.images / "03.png")
+    images = ("03.png", "./03.png", lab.images / "03.png", tmp_path / "link.png")
+    pytest.importorskip("captum", reason="captum is not installed (extra explain)")
+    code, said, err = run(capsys, lab, *images, "-o", tmp_path / "why", "--compare", "--top", 1)
+    assert code == 0
+    assert said.count("\n") == 1
+    assert "one image does not say which explanation is faithful" in err
+
+
+@pytest.mark.parametrize(
+    ("precious", "arguments"),
+    [
+        ("03.json", ("03.png",)),
+        ("03.heads.png", ("03.png",)),
+        ("heads.csv", ("03.png", "05.png", "--heads")),
+        ("shift.png", ("03.png", "05.png", "--heads")),
+        ("comparison.csv", ("03.png", "05.png", "--compare")),
+    ],
+)
+def test_a_file_of_the_users_is_never_overwritten(
+    precious: str,
+    arguments: tuple[str, ...],
+    lab: Lab,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("03.png", "05.png"):
+        shutil.copy(lab.images / name, tmp_path)
+    (tmp_path / precious).write_text('{"camera": "mine"}')
+    monkeypatch.chdir(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    # Before a metric is loaded: there is none of that name.
+    code, said, err = run(capsys, lab, *arguments, "-o", ".", metric=Path("none"))
+    assert (code, said) == (2, "")
+    assert err == (
+        f"error: {precious} would be overwritten, and 'perceptmetrics explain' did not write it; "
+        "name another output folder\n"
+    )
+    assert (tmp_path / precious).read_text() == '{"camera": "mine"}'
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_photographs_called_like_files_of_ours_keep_their_own(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("captum", reason="captum is not installed (extra explain)")
+    shutil.copy(lab.images / "03.png", tmp_path / "comparison.png")
+    shutil.copy(lab.images / "05.png", tmp_path / "heads.png")
+    out = tmp_path / "why"
+    assert run(capsys, lab, tmp_path, "-o", out, "--compare", "--top", 1)[0] == 0
+    found = {path.name: json.loads(path.read_text()) for path in out.glob("*.json")}
+    assert set(found) == {"comparison.json", "comparison-2.json", "heads-2.json"}
+    assert found["comparison.json"]["images"] == 2
+    assert found["comparison-2.json"]["image"] == str(tmp_path / "comparison.png")
+
+
+def test_names_that_differ_by_case_alone_are_one() -> None:
+    """As on the disks of Windows and macOS."""
+    names = stems(["a/X.png", "b/x.png", "x-2.png", "c/x.jpg", "Comparison.png", "a/X.png"])
+    assert list(names.values()) == ["X", "x-3", "x-2", "x-4", "Comparison-2"]
+
+
+@pytest.mark.parametrize("extra", [(), ("--heads",)])
+def test_progress_is_shown_within_an_image(
+    extra: tuple[str, ...], lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = lab.images / "03.png"
+    arguments = (image, "-o", tmp_path, "--top", 1, *extra)
+    code, _, err = run(capsys, lab, *arguments, "--progress")
+    assert code == 0
+    for layer in (1, 2):
+        assert f"heads: {layer} of 2 layers, cut 1 of 1" in err
+    assert "1/1" in err
+    assert run(capsys, lab, *arguments, "--no-progress")[2].count("layers, cut") == 0
+
+
+def test_the_sheet_of_a_ranking_shows_heads_where_they_do_most(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[tuple[int, int], list[str]] = {}
+
+    def seen_sheet(
+        why: pm.Explanation,
+        pixels: Sequence[npt.NDArray[np.uint8]],
+        chosen: Sequence[tuple[tuple[int, int], Sequence[int]]],
+        *,
+        title: str,
+    ) -> Image.Image:
+        for place, images in chosen:
+            seen[place] = [why.names[image] for image in images]
+            for image in images:  # the photograph that the row says it is
+                shown = Image.open(why.names[image]).convert("RGB")
+                np.testing.assert_array_equal(pixels[image], np.asarray(shown))
+        return shift_sheet(why, pixels, chosen, title=title)
+
+    monkeypatch.setattr("perceptmetrics.explanation.ranking_files.shift_sheet", seen_sheet)
+    images = [lab.images / f"{k:02}.png" for k in (1, 4, 7, 9, 11)]
+    assert run(capsys, lab, *images, "--heads", "-o", tmp_path, "--top", 2)[0] == 0
+    lines = (tmp_path / "effects.jsonl").read_text().splitlines()[1:]
+    entries = [json.loads(line) for line in lines]
+    changes = np.array([one["masked"] for one in entries])[..., 0]
+    changes -= np.array([one["baseline"] for one in entries])[:, None]
+    leading = json.loads((tmp_path / "heads.json").read_text())["heads"][:2]
+    assert list(seen) == [(head["layer"], head["head"]) for head in leading]
+    for (layer, head), names in seen.items():
+        names_of = [one["image"] for one in entries]
+        sizes = dict(zip(names_of, np.abs(changes[:, layer, head]), strict=True))
+        assert names == sorted(sizes, key=lambda name: -sizes[name])[:2]
+
+
 def test_one_bad_image_is_named_and_the_rest_is_explained(
     lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,10 +441,19 @@ def test_a_full_disk_and_a_wrong_place_are_told_apart(tmp_path: Path) -> None:
         write_picture(picture, tmp_path / "no" / "a.png")
     with pytest.raises(OptionError, match="Is a directory; name another place"):
         write_json({}, tmp_path)
-    if Path("/dev/full").exists():
-        (tmp_path / "a.json").symlink_to("/dev/full")
-        with pytest.raises(OptionError, match=r"a\.json: No space left on device; make room"):
-            write_json({"a": 1}, tmp_path / "a.json")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    place = tmp_path / "a.json"
+    write_json({"a": 1}, place)
+    before = place.read_bytes()
+    with small_disk(100), pytest.raises(OptionError, match=r"a\.json: .*; make room"):
+        write_json({"a": "much" * 100}, place)
+    assert place.read_bytes() == before
+    picture = Image.fromarray(tiny.photograph(90, 90))
+    with small_disk(100), pytest.raises(OptionError, match=r"b\.png: .*; make room"):
+        write_picture(picture, tmp_path / "b.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_folder_that_cannot_be_written_to_is_noticed_before_the_work(

@@ -11,7 +11,7 @@ import click
 from perceptmetrics.cli.exit_codes import DONE, FAILED, SOME_FAILED
 from perceptmetrics.cli.metric_options import metric_options
 from perceptmetrics.cli.output_folder import output_folder
-from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.errors import OptionError
 
 
 @click.command(
@@ -52,7 +52,8 @@ from perceptmetrics.errors import ImageError, OptionError
     "--compare",
     is_flag=True,
     help="Add occlusion and integrated gradients, and test which explanation is faithful by "
-    "deletion and insertion, over all images from two on; takes minutes an image.",
+    "deletion and insertion, over all images from two on. Played on the first cut of each image. "
+    "Takes minutes an image; where a metric averages many cuts (15 for iqa), give --crops 1.",
 )
 @click.option(
     "--quality-map", is_flag=True, help="Add a map of the scores of dense crops, as for iqa."
@@ -90,7 +91,9 @@ def explain(
     looked before training, the difference), NAME.shift.png (that difference for the first head,
     over the image), NAME.methods.png (attention rollout, gradient x attention, and what --compare
     adds), NAME.quality.png (with --quality-map), and NAME.json. With --compare, comparison.csv and
-    comparison.json say which explanation is the more faithful over two images or more.
+    comparison.json say which explanation is the more faithful over two images or more. An image
+    that is given twice counts once, pictures of an earlier call are no photographs, and no file
+    that this command did not write is overwritten.
 
     With --heads, heads are ranked over all images: heads.csv, heads.json, heads.png, and shift.png
     (the top heads on the images on which each does most). effects.jsonl keeps what was measured:
@@ -107,19 +110,12 @@ def explain(
             f"{'--compare' if compare else '--quality-map'} is about single images; leave out "
             "--heads"
         )
-    from perceptmetrics.scoring.files import find_images
+    from perceptmetrics.cli.explain_images import check_nothing_is_lost, photographs
 
-    ours = output.resolve()
-    found = [
-        one
-        for one in find_images(images)
-        # Pictures of an earlier call, where the output lies inside of a folder of photographs.
-        if isinstance(one, ImageError) or one in images or ours not in Path(one).resolve().parents
-    ]
-    if not any(isinstance(one, str) for one in found):
-        raise next(one for one in found if isinstance(one, ImageError))
+    found = photographs(images)
     shown = sys.stderr.isatty() if progress is None else progress
     with output_folder(output):
+        check_nothing_is_lost(found, output, heads=heads, compare=compare)
         from perceptmetrics.explanation.colours import colour_map
 
         colour_map(False)  # what is missing is said before minutes are spent

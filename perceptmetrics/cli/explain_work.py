@@ -13,9 +13,10 @@ from tqdm import tqdm
 from perceptmetrics.cli.text import columns, one_line
 from perceptmetrics.errors import DataError, ImageError
 from perceptmetrics.explanation.faithfulness import DeletionInsertion
-from perceptmetrics.explanation.files import explain_file, stems, write_comparison
+from perceptmetrics.explanation.files import explain_file, write_comparison
 from perceptmetrics.explanation.folder import Measured, rank_heads
 from perceptmetrics.explanation.methods import QUICK, THOROUGH
+from perceptmetrics.explanation.naming import stems
 from perceptmetrics.explanation.pretrained import pretrained_encoder
 from perceptmetrics.explanation.ranking_files import RECORD, write_ranking
 from perceptmetrics.metric import Metric
@@ -69,6 +70,7 @@ def explain_each(
                 play=compare,
                 quality_map=quality_map,
                 seed=number,
+                watch=bar.set_postfix_str,
             )
         except ImageError as error:
             _say_error(error.item, error.reason)
@@ -118,7 +120,7 @@ def rank_all(
     kept = 0
     measured: list[Measured] = []
     with tqdm(total=len(images), unit=" images", disable=not progress, file=sys.stderr) as bar:
-        for one in rank_heads(metric, images, output / RECORD):
+        for one in rank_heads(metric, images, output / RECORD, watch=bar.set_postfix_str):
             kept += one.kept
             if one.effects is None:
                 _say_error(one.image, one.error)

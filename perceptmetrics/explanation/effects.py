@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,13 @@ from perceptmetrics.metric import Metric
 from perceptmetrics.registry import unknown_name
 from perceptmetrics.statistics.checks import Floats, finite
 from perceptmetrics.views import Pixels
+
+Watch: TypeAlias = Callable[[str], None]
+"""Told what is being done, for a progress bar: an image may take minutes."""
+
+
+def nobody_watches(doing: str) -> None:
+    """Looks away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +65,11 @@ class HeadEffects:
 
 
 def head_effects(
-    metric: Metric, image: Pixels, layers: Collection[int] | None = None
+    metric: Metric,
+    image: Pixels,
+    layers: Collection[int] | None = None,
+    *,
+    watch: Watch = nobody_watches,
 ) -> HeadEffects:
     """Judges an image once as it is, and once with each head's attention made uniform.
 
@@ -68,6 +80,7 @@ def head_effects(
         metric: What judges.
         image: (H, W, 3) uint8.
         layers: Only these, counted from 0, in ascending order; all when ``None``.
+        watch: Told how far it is.
 
     Returns:
         Baseline and masked judgements.
@@ -89,11 +102,16 @@ def head_effects(
     masked: Floats | float = 0.0
     pixels = model_input(metric, cuts_of(metric, image))
     # As many variants at once as the metric takes cuts.
+    count, done = len(pixels), 0
     for cuts in pixels.split(max(1, metric.batch_size // heads)):
-        plain, changed = masked_embeddings(encoder, cuts, layers)
+
+        def layer_done(layer: int, depth: int, until: int = done + len(cuts)) -> None:
+            watch(f"heads: {layer} of {depth} layers, cut {until} of {count}")
+
+        plain, changed = masked_embeddings(encoder, cuts, layers, watch=layer_done)
+        done += len(cuts)
         baseline = baseline + judged(metric, plain).sum(0)
         masked = masked + judged(metric, changed).sum(0)
-    count = len(pixels)
     return HeadEffects(np.asarray(baseline / count), np.asarray(masked / count))
 
 

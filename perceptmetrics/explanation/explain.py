@@ -24,7 +24,7 @@ from perceptmetrics.explanation.effects import (
 )
 from perceptmetrics.explanation.placement import Maps, Placement, placement_of
 from perceptmetrics.explanation.pretrained import pretrained_encoder
-from perceptmetrics.explanation.ranking import HeadImportance, head_importance
+from perceptmetrics.explanation.ranking import HeadImportance, head_importance, strongest_images
 from perceptmetrics.explanation.requirements import check_metric
 from perceptmetrics.images import ImageInput, iterate_images, load_image
 from perceptmetrics.metric import Metric
@@ -97,8 +97,7 @@ class Explanation:
 
     def strongest_images(self, layer: int, head: int, count: int = 4) -> list[int]:
         """Indices of the images on which that head changes most, most first (Figure 4)."""
-        changed = np.abs(self.changes[:, layer, head])
-        return [int(index) for index in np.argsort(-changed, kind="stable")[:count]]
+        return strongest_images(self.changes, layer, head, count)
 
     def shift(self, image: int, layer: int, head: int) -> AttentionShift:
         """One head's maps of one image, at the image's size.
@@ -155,7 +154,7 @@ def explain(
         output: The score or class to explain. By default the only score, or the class that is
             predicted for each image.
         shift: Also read the attention of the pretrained encoder, whose weights are then loaded.
-        pretrained: That encoder, if it is at hand already.
+        pretrained: That encoder, of the metric's own backbone, if it is at hand already.
 
     Returns:
         Arrays, and methods that bring maps to the size of the images.
@@ -163,7 +162,8 @@ def explain(
     Raises:
         ImageError: An image cannot be used; the text names it.
         OptionError: ``metric`` is none, or gives several scores and ``output`` names none, its
-            backbone does not expose its attention, or its view does not say where it cuts.
+            backbone does not expose its attention, or its view does not say where it cuts; or
+            ``pretrained`` is of another backbone.
         UnknownNameError: There is no metric of that name, or it has no such output.
         WeightsError: The pretrained weights are not on this machine.
 
@@ -182,6 +182,11 @@ def explain(
     check_metric(metric, output)
     if shift and pretrained is None:
         pretrained = pretrained_encoder(metric)
+    if pretrained is not None and pretrained.spec != metric.model.spec:
+        raise OptionError(
+            f"pretrained is a {pretrained.spec.name}, and {metric.card.name} stands on "
+            f"{metric.model.spec.name}; give pretrained_encoder(metric)"
+        )
     pictures = ((name, load_image(item, name=name)) for name, item in iterate_images(images))
     judge = metric
     measured = ((name, image, head_effects(judge, image)) for name, image in pictures)

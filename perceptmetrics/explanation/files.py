@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from perceptmetrics.backbones.vit import VisionTransformer
-from perceptmetrics.explanation.effects import explained_output, head_effects
+from perceptmetrics.explanation.effects import (
+    Watch,
+    explained_output,
+    head_effects,
+    nobody_watches,
+)
 from perceptmetrics.explanation.explain import explain_measured
 from perceptmetrics.explanation.faithfulness import (
     Comparison,
@@ -19,6 +23,7 @@ from perceptmetrics.explanation.faithfulness import (
     compare_explanations,
 )
 from perceptmetrics.explanation.methods import QUICK, Method, method_maps, play_games
+from perceptmetrics.explanation.naming import COMPARISON
 from perceptmetrics.explanation.pictures import side_by_side
 from perceptmetrics.explanation.quality_map import quality_map as dense_map
 from perceptmetrics.explanation.report import (
@@ -50,30 +55,6 @@ class Explained:
     games: Mapping[str, DeletionInsertion]
 
 
-def stems(paths: Sequence[str]) -> dict[str, str]:
-    """What the files of each image are called: its name, numbered where two have one name.
-
-    Example:
-        >>> stems(["a/x.jpg", "b/x.png", "y.jpg"])
-        {'a/x.jpg': 'x', 'b/x.png': 'x-2', 'y.jpg': 'y'}
-    """
-    names: dict[str, str] = {}
-    seen: Counter[str] = Counter()
-    taken = {Path(path).stem for path in paths}
-    for path in paths:
-        if path in names:
-            continue
-        stem = name = Path(path).stem
-        seen[stem] += 1
-        while seen[stem] > 1 and (name == stem or name in taken):
-            name = f"{stem}-{seen[stem]}"
-            if name in taken:
-                seen[stem] += 1
-        taken.add(name)
-        names[path] = name
-    return names
-
-
 def explain_file(
     metric: Metric,
     path: str,
@@ -86,6 +67,7 @@ def explain_file(
     play: bool = False,
     quality_map: bool = False,
     seed: int = 0,
+    watch: Watch = nobody_watches,
 ) -> Explained:
     """Writes ``place.json``, ``.heads.png``, ``.shift.png`` and ``.methods.png`` of a photograph.
 
@@ -102,6 +84,7 @@ def explain_file(
         play: Whether these and the first head play deletion and insertion.
         quality_map: Whether to write ``.quality.png``, the scores of dense crops.
         seed: Of the random map that plays against them; give each image one of its own.
+        watch: Told what is being done.
 
     Raises:
         ImageError: The photograph cannot be read.
@@ -112,17 +95,20 @@ def explain_file(
     if quality_map:
         check_quality_map(metric, output)
     pixels = load_image(path)
-    effects = head_effects(metric, pixels)
+    effects = head_effects(metric, pixels, watch=watch)
     why = explain_measured(metric, [(path, pixels, effects)], output=output, pretrained=pretrained)
     chosen = explained_output(metric, effects.baseline, output)
     ((layer, head),) = why.strongest_heads(0, 1)
     attention = why.patches(0, layer, head).astype(np.float64)
-    others = method_maps(metric, pixels, chosen, methods)
+    others = method_maps(metric, pixels, chosen, methods, watch=watch)
     games = (
-        play_games(metric, pixels, chosen, {TOP_HEAD: attention, **others}, seed) if play else {}
+        play_games(metric, pixels, chosen, {TOP_HEAD: attention, **others}, seed, watch=watch)
+        if play
+        else {}
     )
     data = image_data(why, 0, games)
-    write_json(data, place.with_name(f"{place.name}.json"))
+    watch("pictures")
+    write_json(data, place.with_name(f"{place.name}.json"))  # first: it says that all is ours
 
     signed = {method.name for method in methods if method.signed}
     title = judgement(why, 0)
@@ -137,6 +123,7 @@ def explain_file(
     for kind, picture in pictures.items():
         write_picture(picture, place.with_name(f"{place.name}.{kind}.png"))
     if quality_map:
+        watch("quality map")
         dense = dense_map(metric, pixels, output=output)
         maps = [(f"{why.outputs[0]} of crops", dense.spread(), False)]
         picture = side_by_side(dense.image, maps, title=title)
@@ -172,6 +159,6 @@ def write_comparison(played: Sequence[Mapping[str, DeletionInsertion]], folder: 
         }
         for rank, row in enumerate(data["explanations"], start=1)
     ]
+    write_json(data, folder / COMPARISON.mark)
     write_csv(rows, folder / "comparison.csv")
-    write_json(data, folder / "comparison.json")
     return told

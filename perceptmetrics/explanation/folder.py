@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from perceptmetrics.errors import DataError, ImageError, OptionError
 from perceptmetrics.explanation.attention import layers_and_heads, readable_encoder
-from perceptmetrics.explanation.effects import HeadEffects, head_effects
+from perceptmetrics.explanation.effects import HeadEffects, Watch, head_effects, nobody_watches
 from perceptmetrics.explanation.writing import not_written
 from perceptmetrics.images import load_image
 from perceptmetrics.statistics.checks import finite
@@ -46,6 +46,8 @@ def rank_heads(
     metric: Metric,
     images: Iterable[str | ImageError],
     record: Path,
+    *,
+    watch: Watch = nobody_watches,
 ) -> Iterator[Measured]:
     """Measures the heads on each image, and appends what is found to a record as it comes.
 
@@ -59,6 +61,7 @@ def rank_heads(
         metric: What judges.
         images: Paths, or what is already known to be wrong with one; taken lazily.
         record: A file of JSON lines: what measured, then one image a line.
+        watch: Told how far the image is.
 
     Yields:
         The images, in their order.
@@ -85,7 +88,7 @@ def rank_heads(
                 if (image, stamp) in kept:
                     yield Measured(image, kept[image, stamp], kept=True)
                     continue
-                entry = _entry(image, stamp, head_effects(metric, load_image(image)))
+                entry = _entry(image, stamp, head_effects(metric, load_image(image), watch=watch))
             except ImageError as error:
                 yield Measured(error.item, None, error.reason)
                 continue
@@ -100,7 +103,8 @@ def rank_heads(
 
 def described(metric: Metric) -> dict[str, Any]:
     """What measured: two records of equal descriptions hold the same numbers."""
-    layers, heads = layers_and_heads(readable_encoder(metric.model.encoder).spec)
+    encoder = readable_encoder(metric.model.encoder)
+    layers, heads = layers_and_heads(encoder.spec)
     return {
         "format": FORMAT,
         "metric": metric.card.name,
@@ -109,6 +113,9 @@ def described(metric: Metric) -> dict[str, Any]:
         "dataset": metric.dataset,
         "view": str(metric.view),
         "seed": metric.seed,
+        # Other hardware rounds otherwise, and half precision much more.
+        "precision": str(encoder.pos_embed.dtype).removeprefix("torch."),
+        "device": metric.model.device.type,
         "outputs": list(metric.labels),
         "layers": layers,
         "heads": heads,
@@ -121,7 +128,9 @@ def _opened(record: Path) -> Iterator[IO[bytes]]:
     with ExitStack() as held:
         try:
             held.enter_context(lock)
-            stream = held.enter_context(record.open("a+b"))
+            # Unbuffered: a stream that holds back what a full disk refused tries again when it
+            # is closed, and that error would take the place of ours.
+            stream = held.enter_context(record.open("a+b", buffering=0))
         except Timeout as error:
             raise OptionError(
                 f"{record} is being written by another process; wait for it, or name another place"
@@ -231,7 +240,8 @@ def _stamp(image: str) -> str:
 
 def _append(stream: IO[bytes], entry: dict[str, Any], record: Path) -> None:
     try:
-        stream.write(json.dumps(entry).encode() + b"\n")
-        stream.flush()
+        rest = json.dumps(entry).encode() + b"\n"
+        while rest:  # what little room there is takes a part
+            rest = rest[stream.write(rest) :]
     except OSError as error:
         raise not_written(record, error, "; what was measured stays") from error

@@ -92,6 +92,8 @@ def _bars(axes: Axes, found: HeadImportance, unit: str, count: int) -> None:
 
 
 def _agreement(axes: Axes, stability: RankingStability) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.fill_between(
         stability.images,
         stability.agreement_low,
@@ -107,6 +109,7 @@ def _agreement(axes: Axes, stability: RankingStability) -> None:
         label=f"shared of the top {stability.top}",
     )
     axes.set(xlabel="images in each of two sets", ylim=(min(0, *stability.agreement_low), 1.02))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("do two sets agree?", fontsize=11)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)

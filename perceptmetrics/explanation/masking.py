@@ -18,7 +18,7 @@ is the floor of any exact way that runs them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import cast
 
@@ -32,7 +32,11 @@ from perceptmetrics.explanation.attention import checked_layers, readable_encode
 
 @torch.no_grad()
 def masked_embeddings(
-    encoder: VisionTransformer, pixels: Tensor, layers: Collection[int] | None = None
+    encoder: VisionTransformer,
+    pixels: Tensor,
+    layers: Collection[int] | None = None,
+    *,
+    watch: Callable[[int, int], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The embedding, and the embedding with each head's attention map made uniform (section 6).
 
@@ -47,6 +51,7 @@ def masked_embeddings(
         encoder: In eval mode, LoRA merged.
         pixels: (N, 3, H, W) floats, normalised. All N x heads variants are computed at once.
         layers: Only these, counted from 0; the later, the cheaper. All when ``None``.
+        watch: Called after each layer: how many are done, of how many.
 
     Returns:
         The baseline (N, E), and (N, layers, heads, E), layers in ascending order.
@@ -82,6 +87,8 @@ def masked_embeddings(
             baseline = _class_row(block, layer.x)
         if rows is not None:
             found.append(_embedding(encoder, rows))
+        if watch is not None:
+            watch(index + 1, len(blocks))
     return _embedding(encoder, baseline), torch.stack(found, dim=1)
 
 

@@ -18,7 +18,7 @@ from perceptmetrics.explanation.attention import (
     token_attention,
 )
 from perceptmetrics.explanation.attribution import integrated_gradients_map, occlusion_map
-from perceptmetrics.explanation.effects import cut_score, cuts_of
+from perceptmetrics.explanation.effects import Watch, cut_score, cuts_of, nobody_watches
 from perceptmetrics.explanation.faithfulness import (
     CONTROL,
     DeletionInsertion,
@@ -106,7 +106,12 @@ THOROUGH = (*QUICK, OCCLUSION, INTEGRATED_GRADIENTS)
 
 
 def method_maps(
-    metric: Metric, image: Pixels, output: int, methods: Sequence[Method] = QUICK
+    metric: Metric,
+    image: Pixels,
+    output: int,
+    methods: Sequence[Method] = QUICK,
+    *,
+    watch: Watch = nobody_watches,
 ) -> dict[str, Floats]:
     """Maps of all cuts of an image.
 
@@ -115,6 +120,7 @@ def method_maps(
         image: (H, W, 3) uint8.
         output: Which score or class is explained.
         methods: Which maps.
+        watch: Told what is being done.
 
     Returns:
         Name of the method -> (cuts, rows, columns) float64.
@@ -124,14 +130,24 @@ def method_maps(
             is not installed.
     """
     cuts = to_tensor(cuts_of(metric, image))
-    return {
-        method.name: np.stack([method.of_cut(metric, output, cut[None]) for cut in cuts])
-        for method in methods
-    }
+    maps = {}
+    for method in methods:
+        grids = []
+        for number, cut in enumerate(cuts, start=1):
+            watch(f"{method.name}, cut {number} of {len(cuts)}")
+            grids.append(method.of_cut(metric, output, cut[None]))
+        maps[method.name] = np.stack(grids)
+    return maps
 
 
 def play_games(
-    metric: Metric, image: Pixels, output: int, maps: Mapping[str, Floats], seed: int = 0
+    metric: Metric,
+    image: Pixels,
+    output: int,
+    maps: Mapping[str, Floats],
+    seed: int = 0,
+    *,
+    watch: Watch = nobody_watches,
 ) -> dict[str, DeletionInsertion]:
     """The deletion and insertion games of several maps, and of a random one, on the first cut.
 
@@ -145,6 +161,7 @@ def play_games(
         output: Which score or class is explained.
         maps: Name -> (cuts, rows, columns).
         seed: Of the random map; give each image one of its own.
+        watch: Told what is being done.
 
     Returns:
         Name -> both games; the random map is called ``random``.
@@ -166,7 +183,8 @@ def play_games(
     shape = next(iter(maps.values())).shape[1:]
     heats = {name: np.abs(grids[0]) for name, grids in maps.items()}
     heats[CONTROL] = random_heat((shape[0], shape[1]), seed)
-    return {
-        name: deletion_insertion(nearness, pixels, heat, steps=STEPS, batch_size=BATCH)
-        for name, heat in heats.items()
-    }
+    played = {}
+    for name, heat in heats.items():
+        watch(f"deletion and insertion, {name}")
+        played[name] = deletion_insertion(nearness, pixels, heat, steps=STEPS, batch_size=BATCH)
+    return played

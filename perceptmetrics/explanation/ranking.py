@@ -260,6 +260,17 @@ def held_out_advantage(
     return HeldOutAdvantage((heads[0], heads[1]), found)
 
 
+def strongest_images(changes: Floats, layer: int, head: int, count: int) -> list[int]:
+    """Indices of the images on which a head changes most, whatever the sign, most first (Figure 4).
+
+    Example:
+        >>> strongest_images(np.array([[[0.1]], [[-0.3]], [[0.2]]]), 0, 0, count=2)
+        [1, 2]
+    """
+    changed = np.abs(changes[:, layer, head])
+    return [int(index) for index in np.argsort(-changed, kind="stable")[:count]]
+
+
 def _table(changes: npt.ArrayLike) -> Floats:
     table = finite("changes", changes)
     if table.ndim != 3 or 0 in table.shape:

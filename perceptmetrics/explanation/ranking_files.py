@@ -13,10 +13,12 @@ from perceptmetrics.explanation.effects import explained_output
 from perceptmetrics.explanation.explain import explain_measured
 from perceptmetrics.explanation.folder import Measured
 from perceptmetrics.explanation.importance_figure import draw_importance
+from perceptmetrics.explanation.naming import RANKING
 from perceptmetrics.explanation.ranking import (
     head_importance,
     held_out_advantage,
     ranking_stability,
+    strongest_images,
 )
 from perceptmetrics.explanation.report import ranking_data, shift_sheet
 from perceptmetrics.explanation.writing import write_csv, write_json, write_picture
@@ -69,8 +71,8 @@ def write_ranking(
         **ranking_data(found, stability, advantage),
     }
     rows = [{"rank": rank, **head} for rank, head in enumerate(data["heads"], start=1)]
+    write_json(data, folder / RANKING.mark)  # first: it says that all is ours
     write_csv(rows, folder / "heads.csv")
-    write_json(data, folder / "heads.json")
     about = what if what == metric.card.name else f"{metric.card.name}: {what}"
     title = f"{about}, {len(known)} images"
     unit = "probability" if metric.kind == "classification" else what
@@ -80,10 +82,10 @@ def write_ranking(
     # alone.
     heads = found.top(min(top, HEADS_IN_SHEET))
     strongest = {
-        place: np.argsort(-np.abs(changes[:, place[0], place[1]]), kind="stable")[:IMAGES_PER_HEAD]
-        for place in heads
+        (layer, head): strongest_images(changes, layer, head, IMAGES_PER_HEAD)
+        for layer, head in heads
     }
-    shown = sorted({int(image) for images in strongest.values() for image in images})
+    shown = sorted({image for images in strongest.values() for image in images})
     pixels = [load_image(known[image][0]) for image in shown]
     why = explain_measured(
         metric,
@@ -97,7 +99,7 @@ def write_ranking(
     sheet = shift_sheet(
         why,
         pixels,
-        [(place, [shown.index(int(i)) for i in images]) for place, images in strongest.items()],
+        [(place, [shown.index(image) for image in images]) for place, images in strongest.items()],
         title=f"{title}: leading heads where they do most",
     )
     write_picture(sheet, folder / "shift.png")

@@ -6,8 +6,10 @@ import csv
 import errno
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from PIL import Image
@@ -34,15 +36,12 @@ def not_written(path: Path, error: OSError, more: str = "") -> OptionError:
 
 
 def write_picture(picture: Image.Image, path: Path) -> None:
-    """Writes a PNG.
+    """Writes a PNG, whole or not at all.
 
     Raises:
         OptionError: It cannot be written.
     """
-    try:
-        picture.save(path)
-    except OSError as error:
-        raise not_written(path, error) from error
+    _whole(path, lambda unfinished: picture.save(unfinished, format="PNG"))
 
 
 def write_json(data: Mapping[str, Any], path: Path) -> None:
@@ -68,7 +67,17 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _write(text: str, path: Path) -> None:
+    content = text.encode("utf-8", errors="surrogateescape")
+    _whole(path, lambda unfinished: unfinished.write_bytes(content))
+
+
+def _whole(path: Path, write: Callable[[Path], object]) -> None:
+    unfinished = path.with_name(f".{token_hex(4)}.unfinished")  # short, as names have an end
     try:
-        path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+        write(unfinished)
+        unfinished.replace(path)
     except OSError as error:
         raise not_written(path, error) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
