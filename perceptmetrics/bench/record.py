@@ -66,6 +66,10 @@ def read_result(file: Path) -> BenchResult:
     """
     try:
         plain = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{file} cannot be read: there is no such file; run a bench first, or name its folder"
+        ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {error}; expected a {RESULT_FILE}") from error
     try:

@@ -171,7 +171,9 @@ def from_json(text: str) -> Judgements:
         return Judgements(
             plain["kind"],
             labels,
-            *(tuple(str(row[key]) for row in rows) for key in ("image", "file", "group")),
+            tuple(str(row["image"]) for row in rows),
+            tuple(str(row["file"]) for row in rows),
+            tuple(str(row["group"]) for row in rows),
             prediction.reshape(len(rows), len(labels)),
             np.array([row["target"] for row in rows], np.int64 if classes else np.float64),
             _groupings(plain["groupings"]),

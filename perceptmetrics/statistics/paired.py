@@ -126,7 +126,8 @@ def paired_difference(
     draws = np.array([difference(np.bincount(one, minlength=len(names))) for one in drawn])
     kept = draws[~np.isnan(draws)]
     if 2 * len(kept) < samples:
-        return PairedDifference(value, *[float("nan")] * 3, len(names))
+        nan = float("nan")
+        return PairedDifference(value, nan, nan, nan, len(names))
     low, high = np.quantile(kept, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     # The one that is added keeps p above zero: no more is known than so many draws can tell.
     tail = 1 + min(int((kept <= 0).sum()), int((kept >= 0).sum()))
