@@ -251,3 +251,13 @@ def test_a_page_shows_the_errors_with_their_photographs_and_needs_nothing_beside
     code, text, _ = run(capsys, lab, lab.shade, "--data", lab.labels, "--format", "html")
     assert code == 0
     assert "which class was taken for which" in text
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json", "html"])
+def test_every_report_says_what_the_metric_was_trained_on(
+    lab: Lab, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    code, out, _ = run(capsys, lab, lab.run, "--data", lab.data, "--format", form)
+    assert code == 0
+    assert "images of your own" in out  # what the card of such a run says
+    assert form == "json" or "figures flatter" in out

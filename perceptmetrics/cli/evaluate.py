@@ -167,8 +167,9 @@ def evaluate(
         for name in names:
             _warn_of_training_data(name, rated)
     report = _Reporter(len(rated), sys.stderr.isatty() if progress is None else progress)
-    found = [
-        judge(
+    found = []
+    for name, one in metrics.items():
+        judged = judge(
             one,
             rated,
             groupings=one.config.groupings,
@@ -178,8 +179,7 @@ def evaluate(
             samples=samples,
             report=report.of_metric(),
         )
-        for name, one in metrics.items()
-    ]
+        found.append(replace(judged, trained_on=one.card.training_data))
     analysis = None
     if errors or by or against:
         half = asked.split_half() if split_half is None else split_half

@@ -36,13 +36,14 @@ def as_text(evaluation: Evaluation, errors: ErrorAnalysis | None = None) -> str:
         quality  SRCC             0.920  0.900 to 0.940  1
     """
     from perceptmetrics.evaluation.error_tables import error_tables
-    from perceptmetrics.evaluation.report import HEADER, confusion_rows, figure_rows, title
+    from perceptmetrics.evaluation.report import HEADER, caution, confusion_rows, figure_rows, title
 
     parts = [title(evaluation), columns([HEADER, *figure_rows(evaluation.figures)])]
     parts += [f"{c.output}\n{columns(confusion_rows(c))}" for c in evaluation.confusions]
     for table in () if errors is None else error_tables(errors):
         note = f"\n{table.note}" if table.note else ""
         parts.append(f"{table.caption}\n{columns(table.rows)}{note}")
+    parts += [caution(evaluation)] * bool(evaluation.trained_on)
     return "\n\n".join(parts) + "\n"
 
 

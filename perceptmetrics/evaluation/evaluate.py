@@ -42,6 +42,7 @@ class Evaluation:
         unreadable: The other images, with what is wrong with each.
         data_sha256: :attr:`Manifest.sha256` of what was given.
         files: Paths of the images that were judged; may be left out.
+        trained_on: What the metric's card says it was trained on; may be left out.
     """
 
     metric: str
@@ -54,6 +55,7 @@ class Evaluation:
     unreadable: tuple[tuple[str, str], ...] = ()
     data_sha256: str = ""
     files: tuple[str, ...] = ()
+    trained_on: str = ""
 
     def figure(self, measure: str, output: str | None = None, scale: str = "") -> Figure:
         """One of the figures.

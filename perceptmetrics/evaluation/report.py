@@ -35,6 +35,25 @@ def title(evaluation: Evaluation) -> str:
     return line
 
 
+def caution(evaluation: Evaluation) -> str:
+    """What to mind of the figures: the metric may have seen the images. Empty where unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> one = np.zeros((1, 1))
+        >>> found = Evaluation("mine", "b", (), (), ("a",), one, one, trained_on="LNSIM")
+        >>> caution(found)
+        'mine was trained on LNSIM: if these images are among them, the figures flatter'
+    """
+    if not evaluation.trained_on:
+        return ""
+    trained = evaluation.trained_on
+    return (
+        f"{evaluation.metric} was trained on {trained}: if these images are among them, the "
+        "figures flatter"
+    )
+
+
 def figure_rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
     """Cells for people, under :data:`HEADER`.
 
@@ -96,6 +115,7 @@ def to_markdown(evaluation: Evaluation, errors: ErrorAnalysis | None = None) -> 
     for table in () if errors is None else error_tables(errors):
         tables.append(f"{table.caption}:\n\n{markdown_table(table.rows)}")
         tables += [table.note] * bool(table.note)
+    tables += [caution(evaluation)] * bool(evaluation.trained_on)
     return "\n\n".join([title(evaluation), *tables]) + "\n"
 
 
@@ -130,6 +150,7 @@ def to_json(evaluation: Evaluation, errors: ErrorAnalysis | None = None) -> str:
     """
     record = {
         "metric": evaluation.metric,
+        "trained_on": evaluation.trained_on,
         "data": evaluation.data,
         "data_sha256": evaluation.data_sha256,
         "images": len(evaluation.names),

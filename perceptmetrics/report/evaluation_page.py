@@ -83,7 +83,10 @@ def evaluation_page(
         "perceptmetrics evaluate",
         f"{evaluation.metric} on {evaluation.data}",
         (facts or {}).get("finished", ""),
-        tuple(_said(one) for one in evaluation.figures if one.measure in MEASURES),
+        (
+            *(_said(one) for one in evaluation.figures if one.measure in MEASURES),
+            *[f"{words.caution(evaluation)}."] * bool(evaluation.trained_on),
+        ),
         tuple(sections),
     )
 
