@@ -9,15 +9,17 @@ of the seeds, each figure keeps its own value.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import click
 import numpy as np
 import numpy.typing as npt
-from ablations import ARMS, DATASETS, RESULTS
+from ablations import ARMS, DATASETS, RESULTS, Arm
 
+from perceptmetrics.adaptation import LoRAConfig
 from perceptmetrics.statistics import bootstrap_ci, srcc
 from perceptmetrics.statistics.paired import PairedPart, paired_difference
 
@@ -38,6 +40,8 @@ PAIRS = (
     ("frozen", "frozen, linear head"),
     ("frozen", "frozen, DINOv2 S/14"),
     ("frozen", "frozen, random weights"),
+    ("LoRA, MLP, CLIP B/16", "LoRA, random weights"),
+    ("LoRA, random weights", "frozen, random weights"),
 )
 
 
@@ -78,30 +82,63 @@ def difference_of(
     return {**asdict(paired_difference(srcc, parts)), "seeds": len(parts)}
 
 
+def cells_of(arm: Arm, measured: Mapping[str, Any]) -> dict[int, str]:
+    """Size in pixels -> the arm's cell, smallest first."""
+    sizes = {
+        int(cell.removeprefix(f"{arm.name}, ").removesuffix(" pixels")): cell
+        for cell in measured
+        if re.fullmatch(rf"{re.escape(arm.name)}, \d+ pixels", cell)
+    }
+    return dict(sorted(sizes.items()))
+
+
+def pairs_of(cells: Mapping[str, Mapping[int, str]]) -> Iterator[tuple[str, str]]:
+    """Cells that differ in one thing: an arm of PAIRS at one size, or one arm at two sizes."""
+    for first, second in PAIRS:
+        for size in cells[first].keys() & cells[second].keys():
+            yield cells[first][size], cells[second][size]
+    for of_arm in cells.values():
+        smallest, *larger = of_arm.values() or ("",)
+        yield from ((cell, smallest) for cell in larger)
+
+
 @click.command()
 def main() -> None:
     """Says what the kept scores are worth, and what each exchange changed."""
     measured = json.loads(RESULTS.read_text())
-    found: dict[str, Any] = {"figures": {}, "differences": {}}
-    for arm in ARMS:
-        for cell in (name for name in measured if name.startswith(f"{arm.name}, ")):
-            found["figures"][cell] = {
+    cells = {arm.name: cells_of(arm, measured) for arm in ARMS}
+
+    def figures(names: Iterable[str]) -> dict[str, Any]:
+        return {
+            cell: {
                 f"{dataset} {output}": figure_of(measured[cell][dataset], column)
                 for dataset, output, column in OUTPUTS
                 if dataset in measured[cell]
             }
-    for first, second in PAIRS:
-        for cell in found["figures"]:
-            other = cell.replace(first, second, 1)
-            if not cell.startswith(f"{first}, ") or other not in measured:
-                continue
-            found["differences"][f"{cell} - {other}"] = {
+            for cell in names
+        }
+
+    ranked = [arm.name for arm in ARMS if arm.lora != LoRAConfig()]
+    smallest = {name: next(iter(of_arm.values())) for name, of_arm in cells.items() if of_arm}
+    found = {
+        "figures": figures(cell for name, cell in smallest.items() if name not in ranked),
+        "ranks": figures(
+            cell for name, cell in smallest.items() if name in (*ranked, "LoRA, DINOv2 S/14")
+        ),
+        "sizes": figures(
+            cell for of_arm in cells.values() if len(of_arm) > 1 for cell in of_arm.values()
+        ),
+        "differences": {
+            f"{first} - {second}": {
                 f"{dataset} {output}": difference_of(
-                    measured[cell][dataset], measured[other][dataset], column
+                    measured[first][dataset], measured[second][dataset], column
                 )
                 for dataset, output, column in OUTPUTS
-                if dataset in measured[cell] and dataset in measured[other]
+                if dataset in measured[first] and dataset in measured[second]
             }
+            for first, second in pairs_of(cells)
+        },
+    }
     FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

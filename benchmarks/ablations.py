@@ -1,6 +1,7 @@
 """The shape of the paper's Tables 5 to 7 and A.8 on the ratings that this machine has.
 
     python benchmarks/ablations.py run                     # small images, to fit two cores
+    python benchmarks/ablations.py run --size 160 --arm frozen
     python benchmarks/ablations.py run --size 224 --device cuda
     python benchmarks/ablation_figures.py                  # what that says
     python benchmarks/readme_tables.py                     # the tables of docs/ablations.md
@@ -9,7 +10,8 @@ Every arm sees the same fold with the same three seeds, and exchanges one thing 
 the frozen ones, of "frozen". A head trains first for up to forty epochs on kept features, then
 encoder and head for one epoch; a frozen encoder has the first part alone. Quality, which a frozen
 encoder hardly sees, has three epochs of random crops and no head that goes first. Full fine-tuning
-has a learning rate of its own. The random control is the same encoder without its pretraining.
+has a learning rate of its own. The random controls are the same encoder without its pretraining.
+Rank and alpha change on the smaller encoder, where nine of them cost what two cost on the larger.
 Runs land in ``benchmarks/runs/ablations`` (not in git), what they say of the test images in
 ``benchmarks/results/ablations.json``. What is done is skipped, and a run that was stopped goes on.
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +29,7 @@ import click
 import numpy as np
 from train_embedded import HERE, OASIS, RUNS, RUNS_WANTED, rated_images
 
-from perceptmetrics.adaptation import Strategy
+from perceptmetrics.adaptation import LoRAConfig, Strategy
 from perceptmetrics.backbones import Backbone, find_backbone
 from perceptmetrics.backbones.vit import random_encoder
 from perceptmetrics.bench.record import write_text
@@ -58,8 +60,10 @@ class Arm:
     Attributes:
         name: In the table.
         learning_rate: Full fine-tuning wants another rate than LoRA.
+        lora: Rank and alpha.
         pretrained: Whether the encoder has its weights, or random ones.
         together: Whether one encoder trains on several datasets.
+        datasets: Which ones it trains on.
     """
 
     name: str
@@ -67,8 +71,10 @@ class Arm:
     strategy: Strategy = "lora"
     head: Literal["mlp", "linear"] = "mlp"
     learning_rate: float = 5e-4
+    lora: LoRAConfig = field(default_factory=LoRAConfig)
     pretrained: bool = True
     together: bool = False
+    datasets: tuple[str, ...] = ("oasis", "lnsim", "tid2013")
 
 
 ARMS = (
@@ -81,6 +87,18 @@ ARMS = (
     Arm("full fine-tuning", strategy="full", learning_rate=5e-5),
     Arm("LoRA, memorability and OASIS together", together=True),
     Arm("LoRA, linear head", head="linear"),
+    Arm("LoRA, random weights", pretrained=False, datasets=("oasis", "lnsim")),
+    *(
+        Arm(
+            f"LoRA, DINOv2 S/14, rank {rank}, alpha {alpha}",
+            backbone="dinov2-s14",
+            lora=LoRAConfig(rank, alpha),
+            datasets=("oasis", "lnsim"),
+        )
+        for rank in (8, 16, 32)
+        for alpha in (4, 8, 16)
+        if LoRAConfig(rank, alpha) != LoRAConfig()
+    ),
 )
 
 
@@ -117,6 +135,7 @@ def recipe_of(arm: Arm, rated: Rated, size: int, seed: int) -> Recipe:
     )
     return Recipe(
         strategy=arm.strategy,
+        lora=arm.lora,
         head=head_named(arm.head),
         optimisation=HEAD_FIRST if frozen and not quality else encoder,
         head_first=None if frozen or quality else HEAD_FIRST,
@@ -155,14 +174,19 @@ def main() -> None:
 @click.option("--size", default=96, show_default=True, help="Pixels that the encoder sees.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--dataset", "only", type=click.Choice(sorted(DATASETS)), multiple=True)
-def run(size: int, device: str, only: tuple[str, ...]) -> None:
+@click.option("--arm", "arms", type=click.Choice([arm.name for arm in ARMS]), multiple=True)
+@click.option("--seed", "seeds", type=int, multiple=True, default=SEEDS, show_default=True)
+def run(
+    size: int, device: str, only: tuple[str, ...], arms: tuple[str, ...], seeds: tuple[int, ...]
+) -> None:
     """Trains every arm on every dataset with every seed, and judges it on the test images."""
     together = tuple(name for name, rated in DATASETS.items() if rated.joins)
     with tempfile.TemporaryDirectory() as scratch:
         sources = {name: source_named(name, Path(scratch)) for name in DATASETS}
-        for seed in SEEDS:  # all arms once before any arm twice
-            for arm in ARMS:
-                for names in [together] if arm.together else [(name,) for name in only or sources]:
+        for seed in seeds:  # all arms once before any arm twice
+            for arm in (arm for arm in ARMS if not arms or arm.name in arms):
+                alone = [(name,) for name in only or sources if name in arm.datasets]
+                for names in [together] if arm.together else alone:
                     measure(arm, [sources[name] for name in names], seed, size, device)
 
 

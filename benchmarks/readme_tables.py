@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -83,9 +84,9 @@ def crops_table() -> str:
     return "\n".join(lines)
 
 
-def choice_table() -> str:
-    """What strategy and learning rate give on OASIS, from ``results/choice.json``."""
-    measured = json.loads((RESULTS / "choice.json").read_text())["SRCC"]
+def choice_table(run: str) -> str:
+    """What strategy and learning rate give in one run, from ``results/choice.json``."""
+    measured = json.loads((RESULTS / "choice.json").read_text())["SRCC"][run]
     columns = list(next(iter(measured.values())))
     lines = ["| arm | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for arm, figures in measured.items():
@@ -98,6 +99,16 @@ def ablations_table() -> str:
     return _ablations("figures", "arm", "")
 
 
+def ranks_table() -> str:
+    """Test SRCC by rank and alpha, from ``results/ablation_figures.json``."""
+    return _ablations("ranks", "arm", "")
+
+
+def sizes_table() -> str:
+    """Test SRCC by the pixels that an encoder sees, from ``results/ablation_figures.json``."""
+    return _ablations("sizes", "arm", "")
+
+
 def exchanges_table() -> str:
     """What each exchange changes in the test SRCC, from ``results/ablation_figures.json``."""
     return _ablations("differences", "difference", "+")
@@ -105,7 +116,8 @@ def exchanges_table() -> str:
 
 def _ablations(kind: str, what: str, sign: str) -> str:
     measured = json.loads((RESULTS / "ablation_figures.json").read_text())
-    columns = list(next(iter(measured["figures"].values())))
+    there = {column for found in measured[kind].values() for column in found}
+    columns = [one for one in next(iter(measured["figures"].values())) if one in there]
     lines = [f"| {what} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, found in measured[kind].items():
         cells = []
@@ -126,8 +138,11 @@ def with_tables(text: str) -> str:
         "embedded": embedded_table,
         "samples": samples_table,
         "crops": crops_table,
-        "choice": choice_table,
+        "choice": partial(choice_table, "oasis"),
+        "choice of memorability": partial(choice_table, "memorability"),
         "ablations": ablations_table,
+        "ranks": ranks_table,
+        "sizes": sizes_table,
         "exchanges": exchanges_table,
     }
     for marker, make in tables.items():

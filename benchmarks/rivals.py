@@ -32,6 +32,7 @@ from perceptmetrics.bench.monotony import CheckResult
 from perceptmetrics.bench.record import read_result, to_json
 from perceptmetrics.bench.report import markdown, number
 from perceptmetrics.bench.result import BenchResult, RivalResult
+from perceptmetrics.bench.rivals import find_rival
 from perceptmetrics.bench.rivals.base import SCORERS
 from perceptmetrics.bench.rivals.process import environ_of
 from perceptmetrics.bench.rivals.table import HEADER, rival_rows
@@ -68,56 +69,71 @@ def main() -> None:
 @click.option("--rival-python", "pythons", multiple=True, metavar="NAME=PYTHON")
 @click.option("--install", is_flag=True, help="Make the environments that are not there.")
 @click.option("--images", default=150, show_default=True, help="At most so many of each set.")
-@click.option("--only", multiple=True, metavar="NAME", help="These metrics; else all.")
-def measure(pythons: tuple[str, ...], install: bool, images: int, only: tuple[str, ...]) -> None:
-    """Judges ours and rivals, and keeps each as soon as it is there."""
-    from train_embedded import RUNS_WANTED, rated_images
+def measure(pythons: tuple[str, ...], install: bool, images: int) -> None:
+    """Judges ours and rivals; the scores are kept beside the runs and not asked for twice."""
+    from train_embedded import RUNS, RUNS_WANTED, rated_images
 
+    from perceptmetrics.bench.rivals.against import Judged, against_ours
     from perceptmetrics.bench.rivals.beside import sampled
-    from perceptmetrics.bench.rivals.contestant import own_contestant
-    from perceptmetrics.bench.rivals.environment import pythons_of
-    from perceptmetrics.bench.rivals.judging import judge_rival, judged
+    from perceptmetrics.bench.rivals.contestant import (
+        Contestant,
+        own_contestant,
+        rival_contestant,
+    )
+    from perceptmetrics.bench.rivals.environment import python_of, pythons_of
+    from perceptmetrics.bench.rivals.judging import judged_parts
     from perceptmetrics.data.splits import split_by_group
+    from perceptmetrics.errors import PerceptError
+    from perceptmetrics.metrics import METRICS
     from perceptmetrics.tasks import TASKS
 
     given = pythons_of(pythons)
+    keep = RUNS / "rivals"
+    keep.mkdir(parents=True, exist_ok=True)
+
+    def contestant(name: str) -> Contestant:
+        if name in METRICS:
+            return own_contestant(name, name, fingerprint=METRICS.get(name).adapter.sha256)
+        rival = find_rival(name)
+        named = given.get(name, given.get(name.partition(":")[0]))
+        python = python_of(rival, {name: named} if named else {}, install=install)
+        return rival_contestant(rival, python, network=install)
+
     for dataset, (metric, rivals) in WANTED.items():
-        asked = [name for name in (*rivals, metric) if not only or name in only]
-        if not asked:
-            continue
         wanted = RUNS_WANTED[metric]
+        outputs = TASKS.get(metric).outputs
         with tempfile.TemporaryDirectory() as scratch:
             data = rated_images(wanted, Path(scratch))
             held = split_by_group(data.groups, wanted.validation_fraction, wanted.recipe.seed)[1]
             part = sampled(data.take(held), images)
-            for name in asked:
-                if name == metric:
-                    outputs = TASKS.get(metric).outputs
-                    one = judged([(own_contestant(name, name), part)], outputs, dataset, "mean")
-                else:
-                    one = judge_rival(
-                        name,
-                        part.images,
-                        part.targets,
-                        groups=part.groups,
-                        python=given.get(name, given.get(name.partition(":")[0])),
-                        install=install,
-                    )
-                click.echo(one.problem or json.dumps(rows([one])))
-                keep(replace(one, dataset=dataset))
+            found = []
+            for name in (metric, *rivals):
+                try:
+                    entry = (contestant(name), part)
+                except PerceptError as error:
+                    lost = RivalResult(name, False, dataset, len(part), reason=str(error))
+                    found.append(Judged(lost))
+                    continue
+                found.append(judged_parts([entry], outputs, dataset, "mean", keep=keep))
+                said = found[-1].result
+                click.echo(said.problem or json.dumps(rows([said])))
+        keep_results(dataset, against_ours(found, outputs, "mean"))
 
 
-def keep(found: RivalResult) -> None:
-    """Writes one result beside the others that there are, in the order of the table."""
+def keep_results(dataset: str, found: Sequence[RivalResult]) -> None:
+    """Writes the results of a dataset beside those of the others."""
     there = read_result(RESULTS) if RESULTS.exists() else None
-    kept = {(one.dataset, one.name): one for one in (*(there.rivals if there else ()), found)}
-    order = [(name, one) for name, (metric, rest) in WANTED.items() for one in (metric, *rest)]
+    kept = {
+        name: [one for one in there.rivals if one.dataset == name] if there else []
+        for name in WANTED
+    }
+    kept[dataset] = list(found)
     result = BenchResult(
         "python " + shlex.join(["benchmarks/rivals.py", *sys.argv[1:]]),
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
         {"platform": platform.platform(), "threads": os.environ.get("OMP_NUM_THREADS", "all")},
         check=there.check if there else None,
-        rivals=tuple(kept[key] for key in order if key in kept),
+        rivals=tuple(one for name in WANTED for one in kept[name]),
     )
     RESULTS.write_text(to_json(result))
 
@@ -161,11 +177,8 @@ def table() -> None:
 
 
 def rows(results: Sequence[RivalResult]) -> list[tuple[str, ...]]:
-    """The table's rows, without what a busy machine's clock says.
-
-    Nor ours minus each rival: each was judged by itself, and its single scores were not kept.
-    """
-    left_out = ("load", "an image", "ours minus it, SRCC")
+    """The table's rows, without what a busy machine's clock says."""
+    left_out = ("load", "an image")
     places = [i for i, name in enumerate(HEADER) if name not in left_out]
     return [tuple(row[i] for i in places) for row in [HEADER, *rival_rows(results)]]
 

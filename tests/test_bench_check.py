@@ -203,5 +203,8 @@ def test_the_plan_of_the_check_runs_nothing(
     monkeypatch.delenv("PERCEPTMETRICS_DATA", raising=False)
     assert run("bench", "--plan", "--photographs", photographs) == 0
     said = capsys.readouterr().out
+    assert "62 images, judged by iqa; " in said
+    assert "rough: half the speed of a matrix product" in said
+    assert "not here: metric perceptclip-iqa: its weights are not on this machine" in said
     assert f"the photographs of {photographs} under 6 distortions in 5 levels" in said
     assert "not human judgement" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from perceptmetrics.bench.record import read_result
 from perceptmetrics.bench.result import BenchResult, RivalResult
 from perceptmetrics.bench.rivals import Rival
 from perceptmetrics.bench.rivals.beside import beside
+from perceptmetrics.cli.bench_output import earlier_rivals, write_result
 from perceptmetrics.cli.main import main
 from perceptmetrics.registry import Registry
 
@@ -157,7 +159,12 @@ def test_what_is_scored_is_kept_and_nothing_is_trained_where_only_rivals_are_ask
     asked = ("--rival", "by-name", "--rival-python", f"by-name={sys.executable}", "--rivals-only")
     assert run(*terms, "--out", done[1], *asked) == 0
     assert loads.read_text() == before
-    assert len(rows(read_result(done[1] / "bench.json"))) == 2
+    kept = read_result(done[1] / "bench.json")
+    assert len(rows(kept)) == 2
+    # While a later bench trains, the files say what is known of rivals.
+    write_result(replace(kept, rivals=()), tmp_path, rivals=earlier_rivals(done[1]))
+    assert read_result(tmp_path / "bench.json").rivals == kept.rivals
+    assert earlier_rivals(tmp_path / "nowhere") == ()
     elsewhere = tmp_path / "bench"
     assert run(*terms, "--out", elsewhere, *asked, "--rival-images", "5") == 0
     alone = read_result(elsewhere / "bench.json")

@@ -34,6 +34,7 @@ from perceptmetrics.bench.result import (
     difference,
 )
 from perceptmetrics.bench.table import Column
+from perceptmetrics.cli.main import main
 from perceptmetrics.errors import DataError
 from perceptmetrics.evaluation.figures import Figure, classification_figures, regression_figures
 from perceptmetrics.evaluation.judgements import Judgements, from_json
@@ -593,3 +594,16 @@ def test_the_commit_is_that_of_the_checkout(root: Path) -> None:
     if not (root / ".git").exists():
         pytest.skip("this is no checkout")
     assert re.fullmatch(r"[0-9a-f]{40,64}( with changes)?", revision())
+
+
+def test_a_page_that_cannot_be_made_is_a_line_of_ours(
+    bench: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object) -> str:
+        raise ZeroDivisionError("a chart of no width")
+
+    monkeypatch.setattr("perceptmetrics.report.bench_files.bench_page", broken)
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "--report", "--out", str(bench)])
+    assert ended.value.code == 2
+    assert "no bench.html: ZeroDivisionError: a chart of no width; " in capsys.readouterr().err

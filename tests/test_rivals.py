@@ -557,3 +557,14 @@ def test_the_page_says_what_was_measured(root: Path, monkeypatch: pytest.MonkeyP
     assert "11.198; here it has 11.213 (" in text
     assert "0.489 here and 0.483 there" in text
     assert text == benchmark.with_table(text)
+
+
+def test_the_check_that_the_bench_page_shows_is_the_one_that_was_run(root: Path) -> None:
+    from perceptmetrics.bench.record import read_result
+    from perceptmetrics.bench.report import SUMMARY, check_rows
+    from perceptmetrics.cli.text import columns
+
+    check = read_result(root / "benchmarks" / "results" / "rivals.json").check
+    assert check is not None
+    ours = [row for row in check_rows(check) if row[0] == "iqa"]
+    assert columns([SUMMARY, *ours]) in (root / "docs" / "bench.md").read_text()

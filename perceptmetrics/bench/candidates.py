@@ -7,7 +7,9 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from perceptmetrics.backbones import BACKBONES
 from perceptmetrics.bench.distortions import Pixels
+from perceptmetrics.bench.estimate import cut_cost
 from perceptmetrics.bench.monotony import Judge
 from perceptmetrics.create import create_metric
 from perceptmetrics.errors import ImageError, OptionError, WeightsMissingError
@@ -101,19 +103,50 @@ def loaders(
     return {name: partial(_load, name, crops, device, bases or {}) for name in names}
 
 
+def image_cost(name: str, crops: int | None = None) -> float:
+    """Multiply-adds of judging one image with a metric.
+
+    Args:
+        name: As in :func:`loaders`.
+        crops: Likewise.
+
+    Raises:
+        PerceptError: It is not on this machine.
+
+    Example:
+        >>> round(image_cost("iqa", crops=5) / image_cost("iqa", crops=15), 3)
+        0.333
+    """
+    _require_weights(name)
+    config = find_adapter(name, None).config
+    count = config.view.count
+    cuts = crops if crops is not None and count > 1 else count
+    return cuts * cut_cost(BACKBONES.get(config.backbone), config.view)
+
+
+def _require_weights(name: str) -> None:
+    """Refuses what only a model hub has.
+
+    Raises:
+        WeightsMissingError: It has not been fetched yet.
+    """
+    if Path(name).exists():
+        return
+    spec = find_metric(name)
+    source = spec.adapter
+    if isinstance(source, OfficialCheckpoint) and not cache.adapter_path(spec.name).is_file():
+        try:
+            hub_file(source.repo, (source.file,), source.revision, download=False)
+        except WeightsMissingError as error:
+            raise WeightsMissingError(
+                f"its weights are not on this machine, and a check does not fetch them: "
+                f"'perceptmetrics score IMAGE --metric {name}' does, from the model hub "
+                f"({source.repo})"
+            ) from error
+
+
 def _load(name: str, crops: int | None, device: str, bases: Mapping[str, Path]) -> Metric:
-    if not Path(name).exists():
-        spec = find_metric(name)
-        source = spec.adapter
-        if isinstance(source, OfficialCheckpoint) and not cache.adapter_path(spec.name).is_file():
-            try:
-                hub_file(source.repo, (source.file,), source.revision, download=False)
-            except WeightsMissingError as error:
-                raise WeightsMissingError(
-                    f"its weights are not on this machine, and a check does not fetch them: "
-                    f"'perceptmetrics score IMAGE --metric {name}' does, from the model hub "
-                    f"({source.repo})"
-                ) from error
+    _require_weights(name)
     base = bases.get(find_adapter(name, None).config.backbone) if bases else None
     metric = create_metric(name, base=base, crops=crops, device=device)
     if len(metric.labels) != 1 or metric.kind == "classification":

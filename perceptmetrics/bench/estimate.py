@@ -97,7 +97,7 @@ def run_cost(
     for part in parts:
         scoring = part.task.eval_view
         train_view = part.task.train_view if augment else scoring
-        cut, judged = _cost(spec, train_view), _cost(spec, scoring) * scoring.count
+        cut, judged = cut_cost(spec, train_view), cut_cost(spec, scoring) * scoring.count
         cuts = part.training * (replicas or part.replicas) * cut
         # Features of cuts that never change are kept: every epoch but the first is nearly free.
         kept = not train_view.draws
@@ -113,10 +113,11 @@ def run_cost(
 
 def judging_cost(spec: Backbone, task: Task, images: int) -> float:
     """Multiply-adds of judging so many images."""
-    return images * task.eval_view.count * _cost(spec, task.eval_view)
+    return images * task.eval_view.count * cut_cost(spec, task.eval_view)
 
 
-def _cost(spec: Backbone, view: View) -> float:
+def cut_cost(spec: Backbone, view: View) -> float:
+    """Multiply-adds of one forward pass over a cut of a view."""
     return multiply_adds(spec, int(getattr(view, "size", spec.image_size)))
 
 

@@ -171,9 +171,11 @@ def how_estimated(trainings: Sequence[PlannedTraining]) -> list[str]:
 
 def plan_totals(plan: Plan) -> str:
     """A plan in one line."""
+    if not plan.tables:
+        return "nothing to train"
     runs = sum(one.runs for one in plan.trainings)
     done = sum(one.done for one in plan.trainings)
-    tables = ", ".join(table.name for table in plan.tables) or "none"
+    tables = ", ".join(table.name for table in plan.tables)
     line = (
         f"tables {tables}: {_count(len(plan.trainings), 'training')}, {_count(runs, 'run')} "
         f"(folds x learning rates), of which {done} done; at most {duration(plan.seconds)}"

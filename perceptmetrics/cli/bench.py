@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import click
 from perceptmetrics.cli.bench_check import check_plan, counted_failures, run_check
 from perceptmetrics.cli.bench_options import SELECTS, budget, listed, select_options
 from perceptmetrics.cli.bench_output import (
+    earlier_rivals,
     make_folder,
     plan_shown,
+    remake,
     result_shown,
     write_result,
 )
@@ -144,9 +147,7 @@ def bench(
       perceptmetrics bench --check --photographs holiday/
     """  # noqa: D301 (click wants the backspace itself: it keeps the lines as they are)
     if only_report:
-        from perceptmetrics.report.bench_files import remake_report
-
-        click.echo(f"written: {remake_report(out or OUT)}", err=True)
+        click.echo(f"written: {remake(out or OUT)}", err=True)
         ctx.exit(DONE)
     from perceptmetrics.bench.estimate import read_paces
     from perceptmetrics.bench.places import roots_of
@@ -176,8 +177,10 @@ def bench(
         planned, device=given["device"], checks=checks, install=not only_plan
     )
     if only_plan:
-        check_line = check_plan(metrics, photographs) if checks else ""
-        click.echo(plan_shown(planned, prepared, check_line, form))
+        check = ""
+        if checks:
+            check = check_plan(metrics, photographs, crops=crops, device=given["device"])
+        click.echo(plan_shown(planned, prepared, check, form))
         ctx.exit(DONE if planned.trainings or checks or prepared else FAILED)
     for line in _absent(planned):
         click.echo(line, err=True)
@@ -185,6 +188,8 @@ def bench(
     writes = bool(planned.trainings) or out is not None
     if writes:
         make_folder(folder)
+    # Rivals are asked last: until then the files keep what earlier ones said.
+    earlier = earlier_rivals(folder) if prepared else ()
     check = None
     if checks:
         check = run_check(
@@ -204,7 +209,9 @@ def bench(
         command=ctx.meta["perceptmetrics.command_line"],
         budget=budget,
         check=check,
-        save=(lambda result: write_result(result, folder)) if writes else lambda result: None,
+        save=partial(write_result, folder=folder, rivals=earlier)
+        if writes
+        else lambda result: None,
         report=lambda line: click.echo(one_line(line), err=True),
     )
     result = rivals.judge(planned, prepared, result, folder, given, selection.bases)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perceptmetrics.cli.text import one_line
+
 if TYPE_CHECKING:
     from perceptmetrics.bench.monotony import CheckResult, Judge
 
@@ -55,16 +57,44 @@ def run_check(
         return check({**ours, **rivals}, pictures, failures=unreadable, progress=tell)
 
 
-def check_plan(metrics: tuple[str, ...], photographs: Path | None) -> str:
-    """What the check would do, in a line."""
-    from perceptmetrics.bench.candidates import registered, sample_photographs
+def check_plan(
+    metrics: tuple[str, ...], photographs: Path | None, *, crops: int | None, device: str
+) -> str:
+    """What the check would do, how long that takes, and what is missing; a line each.
+
+    Args:
+        metrics: As in :func:`run_check`, like the others.
+        photographs: Counted, and not opened.
+        crops: Cuts to average.
+        device: Where metrics would run.
+    """
+    from perceptmetrics.bench.candidates import image_cost, registered, sample_photographs
     from perceptmetrics.bench.distortions import DISTORTIONS, LEVELS
+    from perceptmetrics.bench.estimate import speed_of
+    from perceptmetrics.bench.report import duration
+    from perceptmetrics.errors import PerceptError
+    from perceptmetrics.scoring.files import find_images
 
     folder = photographs or sample_photographs()
-    return (
+    # Each photograph is judged as it is, and at each level of each distortion.
+    images = sum(1 for _ in find_images([str(folder)], globs=False))
+    images *= 1 + len(DISTORTIONS) * LEVELS
+    lines, there, cost = [], [], 0.0
+    for name in metrics or registered():
+        try:
+            cost += images * image_cost(name, crops)
+        except PerceptError as error:
+            lines.append(f"not here: metric {name}: {error}")
+            continue
+        there.append(name)
+    speed = speed_of((), "", "", device, "fp32")
+    took = f"; {duration(speed.seconds(cost))} ({speed.how})" if there else ""
+    said = (
         f"built-in check: the photographs of {folder} under {len(DISTORTIONS)} distortions in "
-        f"{LEVELS} levels, judged by {', '.join(metrics or registered())}; not human judgement"
+        f"{LEVELS} levels, {images} images, judged by {', '.join(there) or 'nothing'}{took}; not "
+        "human judgement"
     )
+    return "\n".join([said, *map(one_line, lines)])
 
 
 def counted_failures(check: CheckResult, metrics: tuple[str, ...]) -> list[str]:

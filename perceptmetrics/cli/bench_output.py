@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,11 @@ import click
 
 from perceptmetrics.cli.bench_rivals import rivals_plan
 from perceptmetrics.cli.text import one_line
-from perceptmetrics.errors import OptionError
+from perceptmetrics.errors import DataError, OptionError, PerceptError
 
 if TYPE_CHECKING:
     from perceptmetrics.bench.plan import Plan
-    from perceptmetrics.bench.result import BenchResult
+    from perceptmetrics.bench.result import BenchResult, RivalResult
     from perceptmetrics.bench.rivals.beside import Prepared
 
 
@@ -30,7 +31,19 @@ def make_folder(folder: Path) -> None:
         raise OptionError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-def write_result(result: BenchResult, folder: Path) -> None:
+def earlier_rivals(folder: Path) -> tuple[RivalResult, ...]:
+    """What a bench folder says of rivals; nothing where there is no result, or a damaged one."""
+    from perceptmetrics.bench.record import RESULT_FILE, read_result
+
+    try:
+        return read_result(folder / RESULT_FILE).rivals
+    except DataError:
+        return ()  # it is about to be written anew
+
+
+def write_result(
+    result: BenchResult, folder: Path, *, rivals: tuple[RivalResult, ...] = ()
+) -> None:
     """Writes ``bench.json``, ``bench.md`` and, last of all, the page.
 
     A page that cannot be made is a line on standard error: it is made again from ``bench.json``
@@ -39,6 +52,7 @@ def write_result(result: BenchResult, folder: Path) -> None:
     Args:
         result: All that there is.
         folder: The bench folder.
+        rivals: Of an earlier run, where this one has not asked them yet.
 
     Raises:
         RunFolderError: ``bench.json`` or ``bench.md`` cannot be written.
@@ -49,6 +63,7 @@ def write_result(result: BenchResult, folder: Path) -> None:
     from perceptmetrics.report.bench_files import MARKDOWN_FILE, REPORT_FILE, write_report
     from perceptmetrics.report.rendering import why_no_page
 
+    result = replace(result, rivals=result.rivals or rivals)
     write_text(folder / RESULT_FILE, to_json(result))
     write_text(folder / MARKDOWN_FILE, to_markdown(result))
     if missing := why_no_page():
@@ -60,6 +75,31 @@ def write_result(result: BenchResult, folder: Path) -> None:
     # anything; days of training may still be to come.
     except Exception as error:  # noqa: BLE001
         click.echo(one_line(f"no {REPORT_FILE}: {reason_of(error)}; the rest goes on"), err=True)
+
+
+def remake(folder: Path) -> Path:
+    """Makes ``bench.md`` and the page again from ``bench.json``.
+
+    Args:
+        folder: The bench folder.
+
+    Returns:
+        The page.
+
+    Raises:
+        PerceptError: There is nothing to read, nowhere to write, or the page cannot be made.
+    """
+    from perceptmetrics.bench.monotony import reason_of
+    from perceptmetrics.report.bench_files import REPORT_FILE, remake_report
+
+    try:
+        return remake_report(folder)
+    except PerceptError:
+        raise
+    except Exception as error:  # as in write_result
+        raise DataError(
+            f"no {REPORT_FILE}: {reason_of(error)}; {folder / 'bench.md'} is written"
+        ) from error
 
 
 def result_shown(result: BenchResult, form: str) -> str:

