@@ -97,6 +97,16 @@ def test_what_means_nothing_is_an_error_that_names_it(tmp_path: Path) -> None:
     assert (nothing.item, unmatched.item) == (str(tmp_path / "empty"), str(tmp_path / "*.gif"))
 
 
+def test_a_photograph_of_a_telephone_that_pillow_cannot_read_is_named(tmp_path: Path) -> None:
+    path = paint(tmp_path / "a.png")
+    (tmp_path / "IMG_1.HEIC").touch()
+    unread, read = find_images([str(tmp_path)])
+    assert read == path
+    assert str(unread) == (
+        f"{tmp_path / 'IMG_1.HEIC'}: Pillow does not read HEIC; convert it to JPEG or PNG"
+    )
+
+
 def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     path = paint(tmp_path / "a.png")
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)

@@ -13,6 +13,8 @@ from perceptmetrics.errors import ImageError
 # Pillow opens these, but not as pictures: stubs that need another program's decoder, a video
 # header that it only recognises, and PostScript, which images.py refuses.
 _NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+# Photographs of today's telephones, which Pillow alone does not read.
+_UNREAD = frozenset({".heic", ".heif", ".hif", ".jxl"})
 _BLOCK = 1 << 16
 
 
@@ -38,7 +40,8 @@ def find_images(arguments: Iterable[str], *, globs: bool = True) -> Iterator[str
     """The images that the arguments mean, lazily and in a fixed order.
 
     A folder means every image in it and in its folders: files whose suffix is one of
-    :func:`image_suffixes`, sorted by name, folder by folder. Names that begin with a dot do not
+    :func:`image_suffixes`, sorted by name, folder by folder; a HEIC or JPEG XL photograph is an
+    error that names it, unless a plug-in of Pillow reads it. Names that begin with a dot do not
     count, and links to folders are not followed. Every other path is taken as it is, whatever its
     suffix and whether it exists or not: reading it tells. What exists under its exact name is
     never taken for a glob; what a glob matches is treated as if it had been typed, sorted (but a
@@ -127,5 +130,12 @@ def _walk(folder: str, suffixes: frozenset[str]) -> Iterator[str | ImageError]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, suffixes)
-        elif Path(entry.name).suffix.lower() in suffixes and not entry.is_dir():
-            yield entry.path
+            continue
+        suffix = Path(entry.name).suffix.lower()
+        if suffix in suffixes | _UNREAD and not entry.is_dir():
+            yield entry.path if suffix in suffixes else ImageError(entry.path, _unread(suffix))
+
+
+def _unread(suffix: str) -> str:
+    kind = "JPEG XL" if suffix == ".jxl" else "HEIC"
+    return f"Pillow does not read {kind}; convert it to JPEG or PNG"
