@@ -88,6 +88,8 @@ def choice_table(run: str) -> str:
     """What strategy and learning rate give in one run, from ``results/choice.json``."""
     measured = json.loads((RESULTS / "choice.json").read_text())["SRCC"][run]
     columns = list(next(iter(measured.values())))
+    if len(columns) == 2:  # the mean of one output is that output
+        columns.remove("mean")
     lines = ["| arm | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for arm, figures in measured.items():
         lines.append(f"| {arm} | " + " | ".join(f"{figures[c]:.3f}" for c in columns) + " |")
