@@ -17,10 +17,10 @@ def _embedded(name: str, sha256: str) -> MetricSpec:
 
 
 MEMORABILITY = _embedded(
-    "memorability", "338ace178908af1c4a49de23759335755e11f4e060796b23abc6b4911a11487a"
+    "memorability", "b993b2a30a0408ea0840b0ddd6c6342f74426dbaadd0acad0b995efb1db05c8d"
 )
 AFFECT = _embedded("affect", "0b370eda1b4e208a63c61b2b40cd80715ee4140b68192a2756f7fcd9af32c3b3")
 AESTHETICS = _embedded(
-    "aesthetics", "d931f12fbddfaa5384eb581dd3bcb7e3a3faee5c4fe0d37f67e0c6199c0764ef"
+    "aesthetics", "7f0c50e671841881efc77b8c2ab38f1b00ae5f98528ed4ce74017ceb58849aa9"
 )
 IQA = _embedded("iqa", "e08cc3a3f0afcd07a37a860f62fb05984cdc370fd47b8d172a6b918b03fa7db1")
