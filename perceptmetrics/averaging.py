@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from perceptmetrics.data.batches import to_tensor
+from perceptmetrics.data.read_ahead import read_ahead
+from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.images import ImageInput, load_picture
 from perceptmetrics.model import PerceptualModel
-from perceptmetrics.views import Pixels, View
+from perceptmetrics.views import Picture, Plan, View
+
+LaidOut: TypeAlias = tuple[Tensor, Plan]
+"""(3, H, W) uint8 on the CPU, and the cuts that are slices of it."""
 
 DEFAULT_SEED = 3407  # LoDa's; draws crops where a view is random
 DEFAULT_BATCH_SIZE = 32
@@ -77,35 +85,143 @@ class CutStream:
         self.view = view
         self.seed = seed
         self.batch_size = batch_size
-        self._waiting: list[Pixels] = []
+        self._waiting: list[LaidOut] = []
         self._means: list[list[Tensor]] = [[] for _ in judges]
 
-    def add(self, image: Pixels) -> None:
-        """Cuts an image, (H, W, 3) uint8, and judges what waits once it fills a batch."""
-        self._waiting.append(self.view.cut(image, np.random.default_rng(self.seed)))
+    def lay_out(self, image: Picture) -> LaidOut:
+        """What :meth:`add` is given of an image; any thread may ask.
+
+        Args:
+            image: (H, W, 3) uint8, or a PIL image of mode RGB.
+        """
+        sheet = self.view.lay_out(image, np.random.default_rng(self.seed))
+        return to_tensor(sheet.pixels[None])[0], sheet.plan
+
+    def add(self, image: LaidOut) -> None:
+        """Takes one image, and judges what waits once it fills a batch."""
+        self._waiting.append(image)
         if len(self._waiting) * self.view.count >= self.batch_size:
             self._flush()
 
     def finish(self) -> list[Tensor]:
-        """(N, K) float32 on the CPU for each judge: means over each image's cuts."""
+        """(N, K) float32 on the CPU for each judge: means over the cuts of each image since last.
+
+        Only here a GPU is waited for.
+        """
         if self._waiting:
             self._flush()
+        found, self._means = self._means, [[] for _ in self.judges]
         return [
-            torch.cat(means) if means else torch.empty(0, judge.outputs)
-            for judge, means in zip(self.judges, self._means, strict=True)
+            torch.cat(means).cpu() if means else torch.empty(0, judge.outputs)
+            for judge, means in zip(self.judges, found, strict=True)
         ]
 
     def _flush(self) -> None:
         images, self._waiting = self._waiting, []
-        cuts = to_tensor(np.concatenate(images)).to(self.judges[0].model.device)
-        for judge, means in zip(self.judges, self._means, strict=True):
-            out = torch.cat([judge(batch) for batch in cuts.split(self.batch_size)])
-            means.append(out.view(len(images), self.view.count, -1).mean(1).cpu())
+        device = self.judges[0].model.device
+        with torch.no_grad():
+            sheets = [(_sent(pixels, device), plan) for pixels, plan in images]
+            cuts = torch.stack([cut for pixels, plan in sheets for cut in cuts_in(pixels, plan)])
+            for judge, means in zip(self.judges, self._means, strict=True):
+                out = torch.cat([judge(batch) for batch in cuts.split(self.batch_size)])
+                means.append(out.view(len(images), self.view.count, -1).mean(1))
+
+
+def cuts_in(pixels: Tensor, plan: Plan) -> Iterator[Tensor]:
+    """The cuts of a picture.
+
+    Args:
+        pixels: (..., plan.height, plan.width), on any device.
+        plan: Where they lie.
+
+    Yields:
+        (..., size, size), copied only where it is mirrored.
+
+    Example:
+        >>> from perceptmetrics.views import CentreCrop
+        >>> plan = CentreCrop(32, 40).plan(60, 90, np.random.default_rng(0))
+        >>> [cut.shape for cut in cuts_in(torch.zeros(3, 40, 60), plan)]
+        [torch.Size([3, 32, 32])]
+    """
+    for cut in plan.cuts:
+        part = pixels[..., cut.top : cut.top + plan.size, cut.left : cut.left + plan.size]
+        mirrored = [axis for axis, on in ((-1, cut.mirror_x), (-2, cut.mirror_y)) if on]
+        yield part.flip(mirrored) if mirrored else part
+
+
+def _sent(pixels: Tensor, device: torch.device) -> Tensor:
+    """Pixels on the model's device; to a GPU they go while the CPU works on."""
+    if device.type == "cuda":
+        pixels = pixels.pin_memory()
+    return pixels.to(device, non_blocking=True)
+
+
+def judge_images(
+    streams: Sequence[CutStream],
+    images: Iterable[tuple[str, ImageInput | ImageError]],
+    readers: int | None = None,
+) -> Iterator[ImageError | None]:
+    """Reads each image once and adds it to each stream.
+
+    Args:
+        streams: At least one.
+        images: Names and items, as :func:`perceptmetrics.images.iterate_images` gives them; what
+            is already known to be wrong with one may stand for it.
+        readers: Threads that read and resize files while the model computes, which changes no
+            score; :func:`default_readers` when ``None``. Decoded items are read in this thread.
+
+    Yields:
+        For each image, in turn: ``None``, or what is wrong with it.
+
+    Raises:
+        OptionError: ``readers`` is no whole number of at least 0.
+    """
+    if readers is None:
+        readers = max(default_readers(stream.judges[0].model.device) for stream in streams)
+    check_whole("readers", readers, 0)
+
+    def lay_out(named: tuple[str, ImageInput | ImageError]) -> list[LaidOut] | ImageError:
+        name, item = named
+        try:
+            if isinstance(item, ImageError):
+                return item
+            picture = load_picture(item, name=name)
+        except ImageError as error:
+            return error
+        return [stream.lay_out(picture) for stream in streams]
+
+    # A PIL image or a file object may be in the list twice, and is then no matter for two threads.
+    for sheets in read_ahead(lay_out, images, readers, here=lambda named: not _is_file(named[1])):
+        if isinstance(sheets, ImageError):
+            yield sheets
+            continue
+        for stream, sheet in zip(streams, sheets, strict=True):
+            stream.add(sheet)
+        yield None
+
+
+def default_readers(device: torch.device) -> int:
+    """Threads that read while the model computes: none beside a CPU's own, up to 8 for a GPU."""
+    return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
+def check_whole(option: str, value: object, least: int) -> None:
+    """Refuses what is no whole number of at least ``least``.
+
+    Raises:
+        OptionError: It is none.
+    """
+    if not isinstance(value, int) or value < least:
+        raise OptionError(f"{option} is {value!r}, expected a whole number of at least {least}")
+
+
+def _is_file(item: object) -> bool:
+    return isinstance(item, str | os.PathLike | bytes)
 
 
 def mean_over_cuts(
     model: PerceptualModel,
-    images: Iterable[Pixels],
+    images: Iterable[Picture],
     view: View,
     *,
     classification: bool = False,
@@ -117,7 +233,7 @@ def mean_over_cuts(
 
     Args:
         model: In eval mode.
-        images: (H, W, 3) uint8 arrays of any sizes.
+        images: (H, W, 3) uint8 arrays or PIL images of mode RGB, of any sizes.
         view: What is cut.
         classification: Average probabilities rather than standardised scores.
         dataset: Which head.
@@ -130,5 +246,5 @@ def mean_over_cuts(
     judge = CutJudge(model, classification, dataset)
     stream = CutStream([judge], view, seed=seed, batch_size=batch_size)
     for image in images:
-        stream.add(image)
+        stream.add(stream.lay_out(image))
     return stream.finish()[0]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from perceptmetrics.backbones import BACKBONES
 from perceptmetrics.errors import OptionError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from perceptmetrics.weights.base import LoadedBase
 
 M = TypeVar("M", "Metric", "MetricGroup")
+
+Precision: TypeAlias = Literal["full", "fast"]
 
 
 def list_tasks() -> list[str]:
@@ -78,6 +80,7 @@ def create_metric(
     batch_size: int | None = None,
     device: str | torch.device | None = "cpu",
     dtype: torch.dtype | None = None,
+    precision: Precision = "full",
 ) -> Metric:
     """A metric by name, ready to judge images.
 
@@ -94,7 +97,10 @@ def create_metric(
         seed: Draws the crops, for views that draw them.
         batch_size: Cuts in one forward pass; changes memory and speed, not scores.
         device: Where the model runs; ``None`` means the CPU.
-        dtype: ``torch.float16`` or ``torch.bfloat16`` for half precision; float32 by default.
+        dtype: ``torch.float16`` or ``torch.bfloat16`` for all of the model; float32 by default.
+        precision: ``fast`` for matrices in bfloat16 and the rest in float32, where the device has
+            instructions for it: a GPU, or a CPU with AMX or AVX512-BF16; elsewhere it is refused.
+            Scores move a little (docs/speed.md), and the card says so.
 
     Returns:
         A :class:`~perceptmetrics.metric.Metric`.
@@ -112,15 +118,18 @@ def create_metric(
         perceptmetrics.errors.UnknownNameError: no metric is called 'memorabilty': ...
     """
     # What is cheap to find wrong comes before torch, whose import takes seconds.
+    _check_precision(precision, dtype)
     if weights is None:
         require_metric(name)
     if base is None:
         require_base(name, weights)
+    _require(precision, device)
 
     adapter = find_adapter(name, weights).pick(dataset)
     spec = BACKBONES.get(adapter.config.backbone)
     loaded = find_base(adapter, spec, base, allow_other_base)
     metric = _build(adapter, loaded, crops=crops, seed=seed, batch_size=batch_size)
+    _bring_to(precision, [metric])
     return _moved(metric, device, dtype)
 
 
@@ -134,6 +143,7 @@ def create_metrics(
     batch_size: int | None = None,
     device: str | torch.device | None = "cpu",
     dtype: torch.dtype | None = None,
+    precision: Precision = "full",
 ) -> MetricGroup:
     """Several metrics that judge together: what they have in common is in memory once.
 
@@ -151,6 +161,7 @@ def create_metrics(
         batch_size: As there.
         device: As there.
         dtype: As there.
+        precision: As there.
 
     Returns:
         A :class:`~perceptmetrics.MetricGroup`: metrics by name, and a function of images.
@@ -167,11 +178,13 @@ def create_metrics(
         ...
         perceptmetrics.errors.OptionError: 'iqa' and 'runs/iqa' are both called 'iqa': ...
     """
+    _check_precision(precision, dtype)
     named = _named(names)
     for name in named.values():  # before torch, as above
         require_metric(name)
         if base is None:
             require_base(name, None)
+    _require(precision, device)
 
     from perceptmetrics.group import MetricGroup
 
@@ -198,6 +211,7 @@ def create_metrics(
             for called, adapter in adapters.items()
         }
     )
+    _bring_to(precision, group.values())
     return _moved(group, device, dtype)
 
 
@@ -273,6 +287,32 @@ def _build(
         seed=DEFAULT_SEED if seed is None else seed,
         batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
     )
+
+
+def _check_precision(precision: str, dtype: torch.dtype | None) -> None:
+    if precision not in ("full", "fast"):
+        raise OptionError(f"precision {precision!r}: expected 'full' or 'fast'")
+    if precision == "fast" and dtype is not None:
+        raise OptionError(
+            f"precision='fast' and dtype={dtype} are two ways to be faster: give one of them"
+        )
+
+
+def _require(precision: Precision, device: str | torch.device | None) -> None:
+    if precision == "fast":
+        from perceptmetrics.precision import require_fast
+
+        require_fast(device)
+
+
+def _bring_to(precision: Precision, metrics: Collection[Metric]) -> None:
+    if precision == "fast":
+        from perceptmetrics.precision import narrow
+
+        narrow(metric.model for metric in metrics)
+        for metric in metrics:
+            note = "matrices in bfloat16 (precision='fast'): the figures are those of float32"
+            metric.card = replace(metric.card, notes=(*metric.card.notes, note))
 
 
 def _moved(module: M, device: str | torch.device | None, dtype: torch.dtype | None) -> M:

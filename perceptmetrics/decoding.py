@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from perceptmetrics.errors import ImageError
-from perceptmetrics.pixels import over_white, to_uint8
+from perceptmetrics.pixels import to_uint8
 
 MAX_PIXELS = 178_956_970
 """Largest width times height that is decoded; checked in the header, before any decoding.
@@ -96,21 +95,14 @@ def open_file(item: str | os.PathLike[str] | bytes | IO[bytes], name: str) -> Im
             if image.format == "EPS":
                 raise ImageError(name, "PostScript is not read; export it as PNG or JPEG")
             upright = _decode(image, name)
-    return _flatten(upright, name)
+    return _flatten(upright, name, ours=True)
 
 
-def decode_file(
-    item: str | os.PathLike[str] | bytes | IO[bytes], name: str
-) -> npt.NDArray[np.uint8]:
-    """A path, encoded bytes or a binary file as (H, W, 3) uint8; ``ImageError`` names ``name``."""
-    return np.array(open_file(item, name))
-
-
-def decode_pillow(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
-    """A PIL image as (H, W, 3) uint8; ``ImageError`` names ``name``."""
+def decode_pillow(image: Image.Image, name: str) -> Image.Image:
+    """A PIL image as RGB: itself where it is that already; ``ImageError`` names ``name``."""
     with _decoding(name):
         upright = _decode(image, name)
-    return np.array(_flatten(upright, name))
+    return _flatten(upright, name, ours=upright is not image)
 
 
 def _decode(image: Image.Image, name: str) -> Image.Image:
@@ -129,18 +121,29 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
     return image if transpose is None else image.transpose(transpose)
 
 
-def _flatten(image: Image.Image, name: str) -> Image.Image:
+def _flatten(image: Image.Image, name: str, *, ours: bool) -> Image.Image:
+    """As RGB, in sRGB, over white.
+
+    An image that is ``ours`` may be changed, which saves a copy: 400 MB of 100 megapixels.
+    """
+    # Pillow takes LAB to sRGB by itself, so a profile that describes LAB has had its effect.
+    profile = None if image.mode == "LAB" else image.info.get("icc_profile")
+    if image.mode == "RGBA" and not profile:  # the usual kind of alpha: nothing need be taken apart
+        return _over_white(image, image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         colour, alpha = _deep_grey(image, name)
     else:
         with _decoding(name):  # a damaged palette shows only here
             colour, alpha = _split_alpha(image)
-    # Pillow takes LAB to sRGB by itself, so a profile that describes LAB has had its effect.
-    profile = None if image.mode == "LAB" else image.info.get("icc_profile")
-    rgb = _to_srgb(colour, profile, name)
-    if alpha is None:
-        return rgb
-    return Image.fromarray(over_white(np.asarray(rgb), np.asarray(alpha)))
+    rgb = _to_srgb(colour, profile, name, ours=ours or colour is not image)
+    return rgb if alpha is None else _over_white(rgb, alpha)
+
+
+def _over_white(image: Image.Image, alpha: Image.Image) -> Image.Image:
+    """RGB or RGBA over white by an L image or its own alpha, rounded to the nearest, as RGB."""
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=alpha)
+    return white
 
 
 def _orientation(image: Image.Image) -> int:
@@ -189,21 +192,22 @@ def _deep_grey(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image 
     return Image.fromarray(pixels), Image.fromarray(to_uint8(values != key, name))
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
+def _to_srgb(image: Image.Image, profile: bytes | None, name: str, *, ours: bool) -> Image.Image:
     """An image of mode L, RGB or CMYK, with its ICC profile, as RGB in sRGB."""
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             # Grey files often carry a camera's RGB profile: its tone curve then applies.
             grey_as_rgb = image.mode == "L" and source.profile.xcolor_space.strip() == "RGB"
+            coloured = image.convert("RGB") if grey_as_rgb else image
             converted = ImageCms.profileToProfile(
-                image.convert("RGB") if grey_as_rgb else image,
+                coloured,
                 source,
                 ImageCms.createProfile("sRGB"),
                 outputMode="RGB",
+                inPlace=coloured.mode == "RGB" and (ours or grey_as_rgb),
             )
-            if converted is not None:  # None is only for inPlace=True
-                return converted
+            return coloured if converted is None else converted
         except (ImageCms.PyCMSError, OSError, TypeError, ValueError) as error:
             warnings.warn(
                 f"{name}: its ICC colour profile cannot be used ({error}); read as sRGB",

@@ -174,11 +174,10 @@ class _CutScorer(nn.Module):
                 f"cannot export a {type(metric).__name__}; give one metric, such as group['iqa']"
             )
         model = metric.model
-        dtype = model.encoder.pos_embed.dtype
-        if dtype != torch.float32:
+        if model.precision != "float32":
             raise OptionError(
-                f"{metric.card.name} is in {dtype}, and is exported from float32: create it "
-                "without dtype, and let the runtime round"
+                f"{metric.card.name} is in {model.precision}, and is exported from float32: create "
+                "it without dtype and precision, and let the runtime round"
             )
         state = {
             name: tensor.detach().cpu() for name, tensor in folded_state(model.encoder).items()

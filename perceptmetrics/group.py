@@ -9,8 +9,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from perceptmetrics.averaging import CutJudge, CutStream
-from perceptmetrics.images import ImageInput, iterate_images, load_image
+from perceptmetrics.averaging import CutStream, judge_images
+from perceptmetrics.errors import ImageError
+from perceptmetrics.images import ImageInput, iterate_images
 from perceptmetrics.metric import Metric
 from perceptmetrics.views import View
 
@@ -71,11 +72,15 @@ class MetricGroup(nn.Module):
         """Names and metrics."""
         return self._by_name().items()
 
-    def forward(self, images: ImageInput | Iterable[ImageInput]) -> dict[str, Tensor]:
+    def forward(
+        self, images: ImageInput | Iterable[ImageInput], *, readers: int | None = None
+    ) -> dict[str, Tensor]:
         """Judges one image or many by every metric; images are taken one at a time.
 
         Args:
             images: As for a :class:`~perceptmetrics.Metric`.
+            readers: Threads that read and resize image files while the models compute; none on a
+                CPU and up to 8 for a GPU when ``None``. They change no score.
 
         Returns:
             Name to what that metric alone would give, within rounding.
@@ -83,26 +88,60 @@ class MetricGroup(nn.Module):
         Raises:
             ImageError: An image cannot be used; the text names it.
         """
-        alike = self._alike()
-        streams = [
+        streams = self._streams()
+        for wrong in judge_images([*streams], iterate_images(images), readers):
+            if wrong is not None:
+                raise wrong
+        return self._finish(streams)
+
+    def in_chunks(
+        self,
+        images: Iterable[str | ImageError],
+        chunk: int = 32,
+        *,
+        readers: int | None = None,
+    ) -> Iterator[tuple[list[ImageError | None], dict[str, Tensor]]]:
+        """Judges many files; one that cannot be used costs only itself.
+
+        Args:
+            images: Paths, or what is already known to be wrong with one. They are taken lazily,
+                and memory does not grow with their number.
+            chunk: Images between two yields.
+            readers: As for a call.
+
+        Yields:
+            For each image of a chunk ``None`` or what is wrong with it; what a call gives for the
+            others.
+        """
+        streams = self._streams()
+        named = ((str(image), image) for image in images)
+        wrong: list[ImageError | None] = []
+        for error in judge_images([*streams], named, readers):
+            wrong.append(error)
+            if len(wrong) == chunk:
+                yield wrong, self._finish(streams)
+                wrong = []
+        if wrong:
+            yield wrong, self._finish(streams)
+
+    def _streams(self) -> dict[CutStream, dict[str, Metric]]:
+        """A stream for metrics that see the same cuts, and those metrics."""
+        return {
             CutStream(
-                [_judge(metric) for metric in metrics.values()],
+                [metric.judge() for metric in metrics.values()],
                 view,
                 seed=seed,
                 batch_size=batch_size,
-            )
-            for (view, seed, batch_size, _), metrics in alike.items()
-        ]
-        with torch.no_grad():
-            for name, item in iterate_images(images):
-                image = load_image(item, name=name)
-                for stream in streams:
-                    stream.add(image)
-            found = {
-                name: scores[:, 0] if len(metric.labels) == 1 else scores
-                for metrics, stream in zip(alike.values(), streams, strict=True)
-                for (name, metric), scores in zip(metrics.items(), stream.finish(), strict=True)
-            }
+            ): metrics
+            for (view, seed, batch_size, _), metrics in self._alike().items()
+        }
+
+    def _finish(self, streams: Mapping[CutStream, Mapping[str, Metric]]) -> dict[str, Tensor]:
+        found = {
+            name: scores[:, 0] if len(metric.labels) == 1 else scores
+            for stream, metrics in streams.items()
+            for (name, metric), scores in zip(metrics.items(), stream.finish(), strict=True)
+        }
         return {name: found[name] for name in self}
 
     def _alike(self) -> dict[tuple[View, int, int, torch.device], dict[str, Metric]]:
@@ -141,10 +180,6 @@ class MetricGroup(nn.Module):
         stream = io.BytesIO()
         torch.save(self._by_name(), stream)
         return _loaded, (stream.getvalue(),)
-
-
-def _judge(metric: Metric) -> CutJudge:
-    return CutJudge(metric.model, metric.kind == "classification", metric.dataset)
 
 
 def _loaded(pickled: bytes) -> MetricGroup:

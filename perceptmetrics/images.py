@@ -35,7 +35,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from perceptmetrics.decoding import MAX_PIXELS as MAX_PIXELS
-from perceptmetrics.decoding import decode_file, decode_pillow, open_file
+from perceptmetrics.decoding import decode_pillow, open_file
 from perceptmetrics.errors import ImageError
 from perceptmetrics.pixels import FLOAT_SLACK as FLOAT_SLACK
 from perceptmetrics.pixels import over_white, to_uint8
@@ -80,21 +80,24 @@ def load_image(item: ImageInput, *, name: str | None = None) -> npt.NDArray[np.u
     """
     if name is None:
         name = _name(item, "image")
-    pixels = _read(item, name)
-    check_ratio(pixels.shape[0], pixels.shape[1], name)
-    return pixels
+    read = _read(item, name)
+    return np.array(read) if isinstance(read, Image.Image) else read
 
 
-def load_picture(path: str | os.PathLike[str]) -> Image.Image:
-    """Read one file, by the rules at the head of this module, and leave it in Pillow's memory.
+def load_picture(item: ImageInput, *, name: str | None = None) -> Image.Image:
+    """Read one picture, by the rules at the head of this module, and leave it in Pillow's memory.
 
     For who goes on in Pillow, to resize it: the pixels of :func:`load_image`, without two copies.
 
+    Args:
+        item: As for :func:`load_image`.
+        name: What an error calls the item. Default: its path, or ``image``.
+
     Returns:
-        A PIL image of mode RGB.
+        A PIL image of mode RGB, to be read only: it is ``item`` itself where nothing is to be done.
 
     Raises:
-        ImageError: The file cannot be read.
+        ImageError: The item cannot be read.
 
     Example:
         >>> load_picture("no/such.jpg")
@@ -102,10 +105,10 @@ def load_picture(path: str | os.PathLike[str]) -> Image.Image:
         ...
         perceptmetrics.errors.ImageError: no/such.jpg: there is no such file; check the path
     """
-    name = _name(path, "image")
-    picture = open_file(path, name)
-    check_ratio(picture.height, picture.width, name)
-    return picture
+    if name is None:
+        name = _name(item, "image")
+    read = _read(item, name)
+    return read if isinstance(read, Image.Image) else Image.fromarray(read)
 
 
 def check_ratio(height: int, width: int, name: str) -> None:
@@ -117,20 +120,26 @@ def check_ratio(height: int, width: int, name: str) -> None:
         )
 
 
-def _read(item: ImageInput, name: str) -> npt.NDArray[np.uint8]:
+def _read(item: ImageInput, name: str) -> Image.Image | npt.NDArray[np.uint8]:
+    """RGB, as a PIL image what Pillow decoded and as an array what came as numbers."""
+    read: Image.Image | npt.NDArray[np.uint8]
     if isinstance(item, Image.Image):
-        return decode_pillow(item, name)
-    if isinstance(item, np.ndarray):
-        return _from_array(item, name, channels_first=False)
-    if _is_tensor(item):
-        return _from_tensor(item, name)
-    if _is_encoded(item):
-        return decode_file(item, name)
-    raise ImageError(
-        name,
-        f"cannot read an image from {type(item).__name__}; give a path, bytes, a binary file, "
-        "a PIL image, an array or a tensor (a batch only as the whole input, not in a list)",
-    )
+        read = decode_pillow(item, name)
+    elif isinstance(item, np.ndarray):
+        read = _from_array(item, name, channels_first=False)
+    elif _is_tensor(item):
+        read = _from_tensor(item, name)
+    elif is_encoded(item):
+        read = open_file(item, name)
+    else:
+        raise ImageError(
+            name,
+            f"cannot read an image from {type(item).__name__}; give a path, bytes, a binary file, "
+            "a PIL image, an array or a tensor (a batch only as the whole input, not in a list)",
+        )
+    width, height = read.size if isinstance(read, Image.Image) else read.shape[1::-1]
+    check_ratio(height, width, name)
+    return read
 
 
 def iterate_images(images: ImageInput | Iterable[ImageInput]) -> Iterator[tuple[str, ImageInput]]:
@@ -181,17 +190,23 @@ def is_single_image(images: object) -> TypeGuard[ImageInput]:
         return images.ndim <= 3 and not (images.ndim == 1 and images.dtype.kind in "OU")
     if _is_tensor(images):
         return bool(images.ndim <= 3)
-    return isinstance(images, Image.Image) or _is_encoded(images)
+    return isinstance(images, Image.Image) or is_encoded(images)
+
+
+def is_encoded(item: object) -> TypeGuard[str | os.PathLike[str] | bytes | IO[bytes]]:
+    """Whether this is an image file or the bytes of one, as against decoded pixels.
+
+    Example:
+        >>> is_encoded("a.jpg"), is_encoded(np.zeros((2, 2, 3)))
+        (True, False)
+    """
+    return isinstance(item, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(
+        item, "read"
+    )
 
 
 def _name(item: object, otherwise: str) -> str:
     return os.fsdecode(item) if isinstance(item, str | os.PathLike) else otherwise
-
-
-def _is_encoded(item: object) -> TypeGuard[str | os.PathLike[str] | bytes | IO[bytes]]:
-    return isinstance(item, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(
-        item, "read"
-    )
 
 
 def _is_tensor(item: object) -> TypeGuard[torch.Tensor]:

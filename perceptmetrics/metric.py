@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptmetrics.averaging import DEFAULT_BATCH_SIZE as DEFAULT_BATCH_SIZE
 from perceptmetrics.averaging import DEFAULT_SEED as DEFAULT_SEED
+from perceptmetrics.averaging import CutJudge, CutStream, check_whole, cuts_in, judge_images
 from perceptmetrics.averaging import mean_over_cuts as mean_over_cuts
 from perceptmetrics.card import MetricCard
 from perceptmetrics.errors import ImageError, OptionError
-from perceptmetrics.images import ImageInput, check_ratio, iterate_images, load_image
+from perceptmetrics.images import ImageInput, check_ratio, iterate_images
 from perceptmetrics.lora import fold
 from perceptmetrics.model import PerceptualModel
 from perceptmetrics.pixels import check_float_range
@@ -69,8 +69,8 @@ class Metric(nn.Module):
         batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> None:
         super().__init__()
-        _check_whole("batch_size", batch_size, 1)
-        _check_whole("seed", seed, 0)
+        check_whole("batch_size", batch_size, 1)
+        check_whole("seed", seed, 0)
         model.head(dataset)  # refuses an unknown one now, not at the first image
         self.model = model
         self.config = config
@@ -105,7 +105,13 @@ class Metric(nn.Module):
         """Does nothing: a metric has no training mode."""
         return super().train(False)
 
-    def forward(self, images: ImageInput | Iterable[ImageInput], *, grad: bool = False) -> Tensor:
+    def forward(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        *,
+        grad: bool = False,
+        readers: int | None = None,
+    ) -> Tensor:
         """Judges one image or many.
 
         Args:
@@ -116,6 +122,8 @@ class Metric(nn.Module):
                 Pillow, and is not rounded to 256 levels: scores differ a little from the usual
                 path, so optimise with this one and report the other. All images go through the
                 encoder at once, whatever the ``batch_size``.
+            readers: Threads that read and resize image files while the model computes; none on a
+                CPU and up to 8 for a GPU when ``None``. They change no score.
 
         Returns:
             float32 on the CPU (on the metric's device with ``grad``): (N,) for one score,
@@ -128,17 +136,18 @@ class Metric(nn.Module):
         if grad:
             scores = self._differentiable(images)
         else:
-            with torch.no_grad():
-                scores = mean_over_cuts(
-                    self.model,
-                    (load_image(item, name=name) for name, item in iterate_images(images)),
-                    self.view,
-                    classification=self.config.kind == "classification",
-                    dataset=self.dataset,
-                    seed=self.seed,
-                    batch_size=self.batch_size,
-                )
+            stream = CutStream(
+                [self.judge()], self.view, seed=self.seed, batch_size=self.batch_size
+            )
+            for wrong in judge_images([stream], iterate_images(images), readers):
+                if wrong is not None:
+                    raise wrong
+            (scores,) = stream.finish()
         return scores[:, 0] if len(self.labels) == 1 else scores
+
+    def judge(self) -> CutJudge:
+        """What judges single cuts, (N, 3, size, size) uint8 on the metric's device."""
+        return CutJudge(self.model, self.kind == "classification", self.dataset)
 
     def grouped(self, probabilities: Tensor, grouping: str = "polarity") -> dict[str, Tensor]:
         """A coarser view of class probabilities: sums over groups of classes (section 4.3).
@@ -188,10 +197,8 @@ class Metric(nn.Module):
             antialias=True,
         ).clamp(0, 1)
         total: Tensor | float = 0.0
-        for cut in plan.cuts:
-            part = resized[..., cut.top : cut.top + plan.size, cut.left : cut.left + plan.size]
-            mirrored = [axis for axis, on in ((-1, cut.mirror_x), (-2, cut.mirror_y)) if on]
-            raw = self.model(part.flip(mirrored), self.dataset).float()
+        for part in cuts_in(resized, plan):
+            raw = self.model(part, self.dataset).float()
             if self.config.kind == "classification":
                 total = total + raw.softmax(-1)
             else:
@@ -208,10 +215,5 @@ def _with_crops(view: View, crops: int | None) -> View:
         return view
     if not isinstance(view, (RandomCrops, GridCrops)):
         raise OptionError(f"crops={crops}: this metric sees {view}, which does not average crops")
-    _check_whole("crops", crops, 1)
+    check_whole("crops", crops, 1)
     return replace(view, crops=crops)
-
-
-def _check_whole(option: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or value < least:
-        raise OptionError(f"{option} is {value!r}, expected a whole number of at least {least}")

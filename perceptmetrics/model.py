@@ -82,20 +82,32 @@ class PerceptualModel(nn.Module):
         """Where the encoder is."""
         return self.encoder.pos_embed.device
 
+    @property
+    def precision(self) -> str:
+        """``float32``, ``float16``, ...; ``fast`` where matrices are narrower than all else."""
+        around, inside = (
+            str(part.dtype).removeprefix("torch.")
+            for part in (self.encoder.pos_embed, self.encoder.patch_embed.proj.weight)
+        )
+        return around if inside == around else "fast"
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) uint8, or floats in [0, 1], to what the encoder was pretrained on.
 
         The arithmetic is in float32 (or the pixels' own float64); the result has the encoder's
         dtype.
         """
-        if not pixels.is_floating_point():
-            pixels = pixels.float() / 255
         wide = torch.promote_types(pixels.dtype, torch.float32)
         mean, std = (
             torch.tensor(values, dtype=wide, device=pixels.device).view(3, 1, 1)
             for values in (self.spec.mean, self.spec.std)
         )
-        return ((pixels.to(wide) - mean) / std).to(self.encoder.pos_embed.dtype)
+        if pixels.is_floating_point():
+            normalised = (pixels.to(wide) - mean) / std
+        else:
+            # In the memory of the one copy that is made: new tensors would take far longer.
+            normalised = pixels.to(wide).sub_(255 * mean).mul_(1 / (255 * std))
+        return normalised.to(self.encoder.pos_embed.dtype)
 
     def head(self, dataset: str | None = None) -> OutputHead:
         """The head of a dataset; without a name, the only one there is.

@@ -210,7 +210,9 @@ def test_one_that_gives_no_number_leaves_the_scores_of_the_others(lab: Lab, tmp_
     with torch.no_grad():
         group["one"].model.head().shift.fill_(float("nan"))
     Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
-    ((row,),) = score_images(dict(group.items()), [str(tmp_path / "a.png")], together=group)
+    ((row,),) = score_images(
+        dict(group.items()), [str(tmp_path / "a.png")], together=group.in_chunks
+    )
     assert row.values[0] is None
     np.testing.assert_allclose(
         np.asarray(row.values[1:], np.float32), lab.alone("crops")(IMAGES[0])[0], atol=1e-5

@@ -28,6 +28,7 @@ from perceptmetrics.images import (
     is_single_image,
     iterate_images,
     load_image,
+    load_picture,
 )
 
 Pixels = npt.NDArray[np.uint8]
@@ -336,6 +337,33 @@ def test_an_icc_profile_is_converted_to_srgb(file_format: str) -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     loaded = load_image(encoded(image, file_format, icc_profile=srgb))
     assert np.abs(loaded.astype(int) - pixels).max() <= 1
+
+
+def test_an_image_of_the_users_is_left_as_it_is_whatever_its_profile() -> None:
+    pixels = noise(8, 8, 3)
+    image = Image.fromarray(pixels)
+    image.info["icc_profile"] = profile_with_red_and_blue_swapped()
+    loaded = load_picture(image)
+    assert np.abs(np.asarray(loaded).astype(int) - pixels[..., ::-1]).max() <= 2
+    np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+def test_a_picture_for_pillow_has_the_pixels_of_the_array_and_plain_rgb_is_not_copied() -> None:
+    plain = Image.fromarray(noise(8, 9, 3))
+    assert load_picture(plain) is plain
+    items = (plain, encoded(plain), encoded(plain.convert("RGBA")), noise(8, 9), noise(8, 9, 4))
+    for item in items:
+        picture = load_picture(item)
+        assert (picture.mode, picture.size) == ("RGB", (9, 8))
+        np.testing.assert_array_equal(np.asarray(picture), load_image(item))
+    with pytest.raises(ImageError, match="a strip of more than 100 to 1"):
+        load_picture(np.zeros((1, 20000, 3), np.uint8), name="strip")
+
+
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_alpha_of_files_and_of_arrays_is_rounded_alike(level: int, alpha: int) -> None:
+    pixel = np.array([[[level, 255 - level, 0, alpha]]], np.uint8)
+    np.testing.assert_array_equal(load_image(pixel), load_image(Image.fromarray(pixel)))
 
 
 def test_a_profile_is_applied_before_alpha_and_to_palette_and_grey() -> None:

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("create",),
     ("locate",),
     ("group",),
-    ("metric",),
+    ("metric", "precision"),
     ("averaging",),
     ("model",),
     ("datasets",),

@@ -24,7 +24,15 @@ def tables(root: Path) -> Iterator[ModuleType]:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/ablations.md", "docs/crops.md", "docs/training.md"]
+    "page",
+    [
+        "README.md",
+        "docs/ablations.md",
+        "docs/crops.md",
+        "docs/growth.md",
+        "docs/speed.md",
+        "docs/training.md",
+    ],
 )
 def test_the_tables_are_those_of_the_results(root: Path, tables: ModuleType, page: str) -> None:
     text = (root / page).read_text()

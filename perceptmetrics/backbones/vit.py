@@ -1,9 +1,13 @@
 """One vision transformer for every family, so that an ablation changes weights and nothing else.
 
 Names and shapes of parameters are those of timm's ``VisionTransformer``, plus CLIP's
-``projection.weight``. q, k and v are one fused matrix, where LoRA goes on. Two things differ from
-the textbook, for speed, and change no result beyond rounding: the last block computes only the
-row that the class-token pool reads, and quick_gelu is a SiLU whose constant rides on the GEMMs.
+``projection.weight``. q, k and v are one fused matrix, where LoRA goes on. Three things differ
+from the textbook, for speed, and change no result beyond rounding: the last block computes only
+the row that the class-token pool reads, and no keys and values for it; quick_gelu is a SiLU whose
+constant rides on the GEMMs; the patch embedding is a GEMM.
+
+Matrices may be in half precision where all else is float32 (``precision="fast"``): what goes into
+a matrix is brought to its dtype, and residuals and norms stay as wide as the norms are.
 """
 
 from __future__ import annotations
@@ -30,19 +34,44 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, queries: int | None = None) -> Tensor:
         """(N, L, D) -> (N, queries or L, D); only the first ``queries`` rows ask."""
+        if queries == 1 and not (self.training or torch.is_grad_enabled()):
+            return self.first_row(x)
         query, key, value = self.split(x)
         return self.join(F.scaled_dot_product_attention(query[:, :, :queries], key, value))
+
+    def first_row(self, x: Tensor) -> Tensor:
+        """What the first token hears: (N, L, D) -> (N, 1, D), in eval mode.
+
+        One query needs no keys and values of all tokens: q . (K x) = (q K) . x, and weights that
+        sum to one go through V after they are applied. The keys' bias adds the same to every
+        score. It is nearly all that the last block costs. At least in float32, as attention is
+        inside torch's own kernels.
+        """
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        to_query, to_key, to_value = (
+            self.qkv.weight.to(x.dtype).unflatten(0, (3, self.heads, -1)).unbind(0)
+        )
+        query_bias, _, value_bias = (
+            self.qkv.bias.to(x.dtype).unflatten(0, (3, self.heads, -1)).unbind(0)
+        )
+        query = torch.einsum("nc,hdc->nhd", x[:, 0], to_query) + query_bias
+        asked = torch.einsum("nhd,hdc->nhc", query * query.shape[-1] ** -0.5, to_key)
+        heard = (asked @ x.transpose(1, 2)).softmax(-1) @ x
+        mixed = torch.einsum("nhc,hdc->nhd", heard, to_value) + value_bias
+        return self.join(mixed[:, :, None])
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, L, D) -> queries, keys and values, each (N, heads, L, D / heads)."""
         batch, length, width = x.shape
-        qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        qkv = self.qkv(x.to(self.qkv.bias.dtype))
+        parts = qkv.view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         return query, key, value
 
     def join(self, mixed: Tensor) -> Tensor:
         """What each head says, (N, heads, L, D / heads), through one matrix -> (N, L, D)."""
-        return self.proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        together = mixed.transpose(1, 2).flatten(2)
+        return self.proj(together.to(self.proj.bias.dtype))  # type: ignore[no-any-return]
 
 
 class MLP(nn.Module):
@@ -56,13 +85,15 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
+        x = x.to(self.fc1.weight.dtype)
         if self.activation == "quick_gelu":
             # quick_gelu(h) = silu(c h) / c: both constants are free factors of the two GEMMs,
             # where x * sigmoid(c x) would read and write the widest tensor three times.
             rows = x.flatten(0, -2)
             c = QUICK_GELU_SLOPE
             hidden = torch.addmm(self.fc1.bias, rows, self.fc1.weight.t(), beta=c, alpha=c)
-            out = torch.addmm(self.fc2.bias, F.silu(hidden), self.fc2.weight.t(), alpha=1 / c)
+            hidden = F.silu(hidden, inplace=not hidden.requires_grad)
+            out = torch.addmm(self.fc2.bias, hidden, self.fc2.weight.t(), alpha=1 / c)
             return out.view(*x.shape[:-1], -1)
         approximate = "tanh" if self.activation == "gelu_tanh" else "none"
         return self.fc2(F.gelu(self.fc1(x), approximate=approximate))  # type: ignore[no-any-return]
@@ -136,7 +167,7 @@ class AttentionPool(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Patches to tokens: one convolution whose stride is its kernel."""
+    """Patches to tokens: a convolution whose stride is its kernel, and so one matrix product."""
 
     def __init__(self, spec: Backbone) -> None:
         super().__init__()
@@ -145,7 +176,12 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, H // patch, W // patch, D)."""
-        return self.proj(x).permute(0, 2, 3, 1)  # type: ignore[no-any-return]
+        size, weight = self.proj.kernel_size[0], self.proj.weight
+        rows, columns = (side // size for side in x.shape[-2:])
+        cut = x[..., : rows * size, : columns * size].to(weight.dtype)
+        parts = cut.unflatten(3, (columns, size)).unflatten(2, (rows, size))
+        patches = parts.permute(0, 2, 4, 1, 3, 5).flatten(3)
+        return F.linear(patches, weight.flatten(1), self.proj.bias)
 
 
 class VisionTransformer(nn.Module):

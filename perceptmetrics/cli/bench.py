@@ -177,10 +177,10 @@ def bench(
         planned, device=given["device"], checks=checks, install=not only_plan
     )
     if only_plan:
-        check = ""
+        said = ""
         if checks:
-            check = check_plan(metrics, photographs, crops=crops, device=given["device"])
-        click.echo(plan_shown(planned, prepared, check, form))
+            said = check_plan(metrics, photographs, crops=crops, device=given["device"])
+        click.echo(plan_shown(planned, prepared, said, form))
         ctx.exit(DONE if planned.trainings or checks or prepared else FAILED)
     for line in _absent(planned):
         click.echo(line, err=True)

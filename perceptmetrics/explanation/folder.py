@@ -114,7 +114,7 @@ def described(metric: Metric) -> dict[str, Any]:
         "view": str(metric.view),
         "seed": metric.seed,
         # Other hardware rounds otherwise, and half precision much more.
-        "precision": str(encoder.pos_embed.dtype).removeprefix("torch."),
+        "precision": metric.model.precision,
         "device": metric.model.device.type,
         "outputs": list(metric.labels),
         "layers": layers,

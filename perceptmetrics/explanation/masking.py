@@ -173,21 +173,8 @@ def _through(rows: Tensor, layer: _Layer, after: list[Block]) -> Tensor:
 
 
 def _class_row(block: Block, x: Tensor) -> Tensor:
-    """The class token behind a block: (M, L, D) -> (M, D).
-
-    One query needs no keys and no values of its own: q . (K x) = (q K) . x, and weights that sum
-    to one go through V after they are applied. The keys' bias adds the same to every score.
-    """
-    attention = block.attn
-    heads = attention.heads
-    seen = block.norm1(x)
-    to_query, to_key, to_value = attention.qkv.weight.unflatten(0, (3, heads, -1))
-    query_bias, _, value_bias = attention.qkv.bias.unflatten(0, (3, heads, -1))
-    query = torch.einsum("mc,hdc->mhd", seen[:, 0], to_query) + query_bias
-    asked = torch.einsum("mhd,hdc->mhc", query, to_key)
-    weights = (asked @ seen.transpose(1, 2) * query.shape[-1] ** -0.5).softmax(-1)
-    mixed = torch.einsum("mhc,hdc->mhd", weights @ seen, to_value) + value_bias
-    joined = attention.join(mixed[:, :, None])
+    """The class token behind a block: (M, L, D) -> (M, D)."""
+    joined = block.attn.first_row(block.norm1(x))
     return block.add_mlp(x[:, :1] + block.ls1(joined))[:, 0]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,12 @@ MAX_PIXELS_AT_ONCE = 64_000_000
 
 Cell = float | str | None
 Pixels = npt.NDArray[np.uint8]
+
+Judged: TypeAlias = "tuple[list[ImageError | None], Mapping[str, Tensor]]"
+"""For each image of a chunk ``None`` or what is wrong with it; scores of the others by metric."""
+
+Together: TypeAlias = "Callable[[Iterable[str | ImageError], int], Iterator[Judged]]"
+"""Images and the length of a chunk to what all metrics say of each chunk."""
 
 
 class Judge(Protocol):
@@ -81,7 +88,7 @@ def score_images(
     images: Iterable[str | ImageError],
     *,
     chunk: int = 32,
-    together: Callable[[Sequence[Pixels]], Mapping[str, Tensor]] | None = None,
+    together: Together | None = None,
 ) -> Iterator[list[Row]]:
     """Judges many images; one bad image does not cost the others.
 
@@ -90,9 +97,9 @@ def score_images(
         images: Paths, or what is already known to be wrong with one. They are taken lazily, and
             memory does not grow with their number.
         chunk: Images that are judged together, or fewer if they are large.
-        together: Gives what all the judges say at once, by name: a
-            :class:`perceptmetrics.MetricGroup` of the same metrics. They are asked one after the
-            other when ``None``.
+        together: Gives what all the judges say at once, by name:
+            :meth:`perceptmetrics.MetricGroup.in_chunks` of the same metrics. They are asked one
+            after the other when ``None``.
 
     Yields:
         Rows in the order of the images, chunk by chunk.
@@ -101,43 +108,56 @@ def score_images(
         >>> list(score_images({}, ["no such.jpg"]))[0][0].error
         'there is no such file; check the path'
     """
+    names: deque[str] = deque()
 
-    def each(images: Sequence[Pixels]) -> dict[str, Tensor]:
-        return {name: judge(images) for name, judge in judges.items()}
+    def noted() -> Iterator[str | ImageError]:
+        for image in images:
+            names.append(str(image))
+            yield image
 
-    judge_all = together or each
-    waiting: list[tuple[str, Pixels | str]] = []
-    pixels = 0
+    judged = together(noted(), chunk) if together else _in_turn(judges, noted(), chunk)
+    for wrong, scores in judged:
+        yield _rows(judges, [names.popleft() for _ in wrong], wrong, scores)
+
+
+def _in_turn(
+    judges: Mapping[str, Judge], images: Iterable[str | ImageError], chunk: int
+) -> Iterator[Judged]:
+    """Each judge is asked on its own, of images that are read for all of them."""
+    wrong: list[ImageError | None] = []
+    waiting: list[Pixels] = []
+
+    def judged() -> Judged:
+        return wrong, {name: judge(waiting) for name, judge in judges.items() if waiting}
+
     for image in images:
         try:
             if isinstance(image, ImageError):
                 raise image
-            read = load_image(image)
+            waiting.append(load_image(image))
         except ImageError as error:
-            waiting.append((error.item, error.reason))
+            wrong.append(error)
         else:
-            waiting.append((str(image), read))
-            pixels += read.shape[0] * read.shape[1]
-        if len(waiting) >= chunk or pixels >= MAX_PIXELS_AT_ONCE:
-            yield _judged(judges, judge_all, waiting)
-            waiting, pixels = [], 0
-    if waiting:
-        yield _judged(judges, judge_all, waiting)
+            wrong.append(None)
+        if len(wrong) >= chunk or sum(p.size for p in waiting) >= 3 * MAX_PIXELS_AT_ONCE:
+            yield judged()
+            wrong, waiting = [], []
+    if wrong:
+        yield judged()
 
 
-def _judged(
+def _rows(
     judges: Mapping[str, Judge],
-    judge_all: Callable[[Sequence[Pixels]], Mapping[str, Tensor]],
-    waiting: Sequence[tuple[str, Pixels | str]],
+    images: Sequence[str],
+    wrong: Sequence[ImageError | None],
+    scores: Mapping[str, Tensor],
 ) -> list[Row]:
-    readable = [read for _, read in waiting if not isinstance(read, str)]
-    scores = judge_all(readable) if readable else {}
     found = {name: _cells(judges[name], tensor) for name, tensor in scores.items()}
     width = sum(len(columns_of(name, judge)) for name, judge in judges.items())
     rows = []
-    for image, read in waiting:
-        if isinstance(read, str):
-            rows.append(Row(image, (None,) * width, read))
+    for image, bad in zip(images, wrong, strict=True):
+        if bad is not None:
+            rows.append(Row(bad.item, (None,) * width, bad.reason))
             continue
         values: list[Cell] = []
         failed = []

@@ -21,6 +21,7 @@ from perceptmetrics.views.geometry import (
     Picture,
     Pixels,
     Plan,
+    Sheet,
     resize,
     short_side_to,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "PlannedView",
     "RandomCrops",
     "RandomResizedCrop",
+    "Sheet",
     "StretchedCrops",
     "View",
     "resize",

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from perceptmetrics.deferred import Deferred
 from perceptmetrics.errors import OptionError
-from perceptmetrics.views.geometry import Picture, Pixels, Plan, resize, size_of, take
+from perceptmetrics.views.geometry import (
+    Picture,
+    Pixels,
+    Plan,
+    Sheet,
+    resize,
+    sheet_of,
+    size_of,
+    take,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +74,16 @@ class View:
             (count, size, size, 3) uint8.
         """
         plan = self.plan(*size_of(image), generator)
-        resized = resize(image, plan.height, plan.width)
-        return np.stack([take(resized, cut, plan.size) for cut in plan.cuts])
+        return Sheet(resize(image, plan.height, plan.width), plan).take()
+
+    def lay_out(self, image: Picture, generator: np.random.Generator) -> Sheet:
+        """What :meth:`cut` gives, as slices of one picture.
+
+        Args:
+            image: (H, W, 3) uint8, or a PIL image of mode RGB.
+            generator: Decides whatever is random about the view.
+        """
+        return sheet_of(self.cut(image, generator))
 
     def cut_each(self, image: Picture, generators: Sequence[np.random.Generator]) -> Pixels:
         """Cuts an image once with each generator: the pixels of as many calls of :meth:`cut`.
@@ -96,6 +113,18 @@ class PlannedView(View):
         >>> RandomCrops(crops=1).cut_each(image, generators).shape
         (3, 1, 224, 224, 3)
     """
+
+    def lay_out(self, image: Picture, generator: np.random.Generator) -> Sheet:
+        """What :meth:`cut` gives, as slices of the resized image unless apart they are smaller.
+
+        Args:
+            image: (H, W, 3) uint8, or a PIL image of mode RGB.
+            generator: Decides whatever is random about the view.
+        """
+        plan = self.plan(*size_of(image), generator)
+        sheet = Sheet(resize(image, plan.height, plan.width), plan)
+        apart = len(plan.cuts) * plan.size**2
+        return sheet if plan.height * plan.width <= apart else sheet_of(sheet.take())
 
     def cut_each(self, image: Picture, generators: Sequence[np.random.Generator]) -> Pixels:
         """Cuts an image once with each generator, from one resized image.

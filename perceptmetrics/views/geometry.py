@@ -43,6 +43,43 @@ class Plan:
     cuts: tuple[Cut, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """One picture, and the cuts that are slices of it.
+
+    It is what travels to the model: overlapping crops are fewer bytes in one picture than apart.
+
+    Attributes:
+        pixels: (plan.height, plan.width, 3) uint8.
+        plan: Where the cuts lie.
+    """
+
+    pixels: Pixels
+    plan: Plan
+
+    def take(self) -> Pixels:
+        """The cuts: (count, size, size, 3) uint8, a copy.
+
+        Example:
+            >>> sheet = Sheet(np.zeros((40, 60, 3), np.uint8), Plan(40, 60, 32, (Cut(0, 9),)))
+            >>> sheet.take().shape
+            (1, 32, 32, 3)
+        """
+        return np.stack([take(self.pixels, cut, self.plan.size) for cut in self.plan.cuts])
+
+
+def sheet_of(cuts: Pixels) -> Sheet:
+    """(count, size, size, 3) uint8, one below the other.
+
+    Example:
+        >>> sheet_of(np.zeros((3, 32, 32, 3), np.uint8)).plan.cuts[-1].top
+        64
+    """
+    count, size = cuts.shape[:2]
+    places = tuple(Cut(index * size, 0) for index in range(count))
+    return Sheet(cuts.reshape(count * size, size, 3), Plan(count * size, size, size, places))
+
+
 def short_side_to(size: int, height: int, width: int) -> tuple[int, int]:
     """Height and width with the short side at ``size`` and the ratio kept, as torchvision does.
 

