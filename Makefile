@@ -9,12 +9,13 @@ BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format pytest hooks clean
+.PHONY: help demo test lint types format pytest bench-speed hooks clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    set up, then score two sample photographs with every embedded metric"
 	@echo "make test    set up, then run the linter, the type checker and the tests"
+	@echo "make bench-speed   measure speed beside the official way, on a machine that does nothing else"
 	@echo "make lint | types | pytest | format | hooks | clean"
 
 $(BIN)/python:
@@ -56,6 +57,10 @@ pytest: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Half an hour on two cores, and 8 GB of memory.
+bench-speed: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/speed.py
 
 hooks: $(VENV)/.installed-dev
 	$(BIN)/pre-commit install

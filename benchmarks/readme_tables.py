@@ -11,14 +11,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from growth_tables import growth_table, table
+from speed_tables import precision_table, speed_table
 
 RESULTS = Path(__file__).parent / "results"
 PAGES = tuple(
     Path(__file__).parent.parent / page
-    for page in ("README.md", "docs/ablations.md", "docs/crops.md", "docs/training.md")
+    for page in (
+        "README.md",
+        "docs/ablations.md",
+        "docs/crops.md",
+        "docs/growth.md",
+        "docs/speed.md",
+        "docs/training.md",
+    )
 )
 NAMES = ("memorability", "affect", "aesthetics", "iqa")
 
@@ -84,6 +96,85 @@ def crops_table() -> str:
     return "\n".join(lines)
 
 
+def fewer_crops_table() -> str:
+    """SRCC, PLCC and CPU time against the number of crops, from ``results/crops.json``."""
+    measured = json.loads((RESULTS / "crops.json").read_text())
+    seconds = measured["seconds"]["an image"]
+    rows = []
+    for number, timed in seconds.items():
+        schemes = measured["agreement"]["same places"]
+        one, middle = schemes[f"fixed {number}"], schemes.get(f"median {number}")
+        rows.append(
+            (
+                number,
+                f"{one['SRCC']['value']:.4f}",
+                _interval(one["SRCC lost"]) if number != "15" else "",
+                f"{one['PLCC']['value']:.4f}",
+                f"{one['SRCC of a draw, deviation']:.4f}",
+                f"{middle['SRCC']['value']:.4f}" if middle else "",
+                f"{timed['median']:.2f}",
+                f"{timed['share of 15']:.2f}",
+            )
+        )
+    return table(
+        (
+            "crops",
+            "SRCC",
+            "lost against 15",
+            "PLCC",
+            "luck of a draw",
+            "SRCC of the median",
+            "CPU s an image",
+            "of 15",
+        ),
+        rows,
+    )
+
+
+def progressive_table() -> str:
+    """A number of crops for each image against one for all, from ``results/crops.json``."""
+    measured = json.loads((RESULTS / "crops.json").read_text())["agreement"]["same places"]
+    rows = []
+    for name, one in measured.items():
+        scheme, bound = name.rsplit(" ", 1)
+        if scheme != "progressive":
+            continue
+        even, known = measured[f"evenly as {name}"], measured[f"foreseen {bound}"]
+        rows.append(
+            (
+                bound,
+                f"{one['crops']:.1f}",
+                f"{one['SRCC']['value']:.4f}",
+                _interval(one["SRCC lost"]),
+                f"{even['SRCC']['value']:.4f}",
+                _interval(one["SRCC over evenly"], "+"),
+                f"{one['error']:.3f}",
+                f"{even['error']:.3f}",
+                f"{known['crops']:.1f}: {_interval(known['SRCC over evenly'], '+')}",
+            )
+        )
+    return table(
+        (
+            "bound, MOS",
+            "crops on average",
+            "SRCC",
+            "lost against 15",
+            "SRCC, as many for all",
+            "progressive minus that",
+            "error, MOS",
+            "error, as many for all",
+            "scatter known beforehand",
+        ),
+        rows,
+    )
+
+
+def _interval(one: dict[str, Any], sign: str = "") -> str:
+    """With what whole photographs that are drawn again make of it."""
+    value, low, high = (f"{v:{sign}.4f}" for v in (one["value"], *one["photographs"]))
+    return f"{value} [{low}, {high}]"
+
+
 def choice_table(run: str) -> str:
     """What strategy and learning rate give in one run, from ``results/choice.json``."""
     measured = json.loads((RESULTS / "choice.json").read_text())["SRCC"][run]
@@ -136,16 +227,24 @@ def _ablations(kind: str, what: str, sign: str) -> str:
 
 def with_tables(text: str) -> str:
     """A page's text with its tables as they were measured."""
-    tables = {
+    tables: dict[str, Callable[[], str]] = {
         "embedded": embedded_table,
         "samples": samples_table,
         "crops": crops_table,
+        "fewer": fewer_crops_table,
+        "progressive": progressive_table,
         "choice": partial(choice_table, "oasis"),
         "choice of memorability": partial(choice_table, "memorability"),
         "ablations": ablations_table,
         "ranks": ranks_table,
         "sizes": sizes_table,
         "exchanges": exchanges_table,
+        "speed": speed_table,
+        "precision": precision_table,
+        **{
+            f"growth-{section}": partial(growth_table, section)
+            for section in ("images", "size", "crops", "metrics", "threads")
+        },
     }
     for marker, make in tables.items():
         if f"<!-- {marker}:begin -->" not in text:

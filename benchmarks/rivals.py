@@ -93,7 +93,8 @@ def measure(pythons: tuple[str, ...], install: bool, images: int) -> None:
 
     def contestant(name: str) -> Contestant:
         if name in METRICS:
-            return own_contestant(name, name, fingerprint=METRICS.get(name).adapter.sha256)
+            sha256 = METRICS.get(name).card.sha256
+            return own_contestant(name, name, fingerprint=sha256)
         rival = find_rival(name)
         named = given.get(name, given.get(name.partition(":")[0]))
         python = python_of(rival, {name: named} if named else {}, install=install)

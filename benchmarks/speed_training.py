@@ -1,0 +1,102 @@
+"""A training step of both sides: forward, PLCC loss, backward, AdamW; and their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from speed_models import Official, ours, place
+from torch import Tensor, nn
+
+from perceptmetrics.backbones import BACKBONES
+from perceptmetrics.backbones.base import Backbone
+from perceptmetrics.losses import plcc_loss
+from perceptmetrics.model import PerceptualModel
+from perceptmetrics.training.engine import Engine
+from perceptmetrics.training.step import gradients
+
+Step = Callable[[Tensor, Tensor], float]
+
+
+def data(name: str, batch: int) -> tuple[Tensor, Tensor]:
+    """Noise, (N, 3, 224, 224) uint8, and ratings, (N, 1)."""
+    size = BACKBONES.get(name).image_size
+    generator = torch.Generator().manual_seed(batch)
+    cuts = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, generator=generator)
+    return cuts, torch.randn(batch, 1, generator=generator)
+
+
+def normalised(cuts: Tensor, spec: Backbone) -> Tensor:
+    """As torchvision's ToTensor and Normalize leave them."""
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (spec.mean, spec.std))
+    return (cuts.float() / 255 - mean) / std
+
+
+def official_step(model: Official) -> Step:
+    """As the release trains: peft decides what of the encoder trains, the head does."""
+    model.train()
+    optimiser = _adamw(model)
+
+    def step(cuts: Tensor, ratings: Tensor) -> float:
+        optimiser.zero_grad()
+        loss = plcc_loss(model(normalised(cuts, model.spec)), ratings)
+        loss.backward()
+        optimiser.step()
+        return float(loss.detach())
+
+    return step
+
+
+def our_step(model: PerceptualModel) -> Step:
+    """What :func:`perceptmetrics.training.trainer.fit` does in a step."""
+    model.train()
+    optimiser, engine = _adamw(model), Engine()
+
+    def step(cuts: Tensor, ratings: Tensor) -> float:
+        optimiser.zero_grad()
+        loss = gradients(
+            model.forward_parts, {"default": plcc_loss}, {"default": (cuts, ratings)}, engine=engine
+        )
+        optimiser.step()
+        return loss
+
+    return step
+
+
+def gradient_deviation(name: str, batch: int) -> float:
+    """The largest difference of a gradient, as a share of the largest gradient of its tensor.
+
+    Dropout is off in both, in LoRA and in the head, as they draw differently.
+    """
+    spec = BACKBONES.get(name)
+    official = Official(spec, dropout=0.0)
+    model = ours(official, name, dropout=0.0)
+    for side in (official, model):
+        side.train()
+        for module in side.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+    cuts, ratings = data(name, batch)
+    plcc_loss(official(normalised(cuts, spec)), ratings).backward()
+    gradients(
+        model.forward_parts, {"default": plcc_loss}, {"default": (cuts, ratings)}, engine=Engine()
+    )
+    own = dict(model.encoder.named_parameters())
+    both = []
+    for pair, theirs in official.pairs():
+        target, rows = place(pair, spec.width)
+        both.append((_known(theirs), _known(own[target])[rows]))
+    heads = zip(official.head.parameters(), model.head().layers.parameters(), strict=True)
+    # But for the last bias, of which the PLCC sees nothing.
+    both += [(_known(theirs), _known(mine)) for theirs, mine in heads][:-1]
+    return max(float((a - b).abs().max() / a.abs().max()) for a, b in both)
+
+
+def _known(parameter: nn.Parameter) -> Tensor:
+    if parameter.grad is None:
+        raise RuntimeError("a parameter that trains got no gradient")
+    return parameter.grad
+
+
+def _adamw(model: nn.Module) -> torch.optim.AdamW:
+    return torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), 5e-5)
