@@ -5,7 +5,7 @@
 Every arm is trained on the images of the shipped run and judged on its validation images. To fit a
 two-core machine the LoRA arms see small images for few epochs: they compare learning rates with
 each other, not LoRA with frozen. OASIS: LoRA from a random head (160 pixels, three epochs, a
-quarter of what the shipped run costs) and a frozen encoder, with three rates each. The rate of the
+third of what the shipped run costs) and a frozen encoder, with three rates each. The rate of the
 head that trains first follows from it; that of LoRA at 224 pixels (5e-4) was taken from an earlier
 run and not compared. Memorability: LoRA behind a head that trains first, with three rates (96
 pixels, one epoch, a fifth of the shipped run). A run that was stopped goes on.
@@ -33,6 +33,7 @@ from perceptmetrics.weights.base import load_base
 from perceptmetrics.weights.cache import cache_folder
 
 RESULT = HERE / "results" / "choice.json"
+EMPTY = {"command": "python benchmarks/choose_recipe.py", "SRCC": {}}
 
 
 def oasis_arms() -> dict[str, Recipe]:
@@ -116,7 +117,7 @@ def compare(run: str) -> None:
                 feature_cache=cache_folder() / "features",
             )
         record = json.loads((out / RUN_FILE).read_text())["datasets"]["default"]
-        measured = json.loads(RESULT.read_text())
+        measured = json.loads(RESULT.read_text()) if RESULT.exists() else dict(EMPTY)
         measured["SRCC"].setdefault(run, {})[name] = figures_by_output(
             record["validation_prediction"], record["validation_target"], wanted.task.outputs
         )

@@ -11,8 +11,8 @@ fifth of the time. A run folder lands in ``benchmarks/runs/`` (not in git); its 
 in ``benchmarks/results/``, beside ``embedded.json``, which holds what ``embed`` measured. ``embed``
 also chooses what each metric sees of an image, by SRCC on the run's validation part. The three
 OASIS ratings are trained in one head, because each helps the others, and are then taken apart. Two
-recipes were tried: a head that trains first is better in valence and arousal (``affect``), LoRA
-from a random head is better in beauty (``aesthetics``).
+recipes were tried: a head that trains first is better in the mean of valence and arousal
+(``affect``), LoRA from a random head in beauty (``aesthetics``).
 """
 
 from __future__ import annotations
@@ -252,8 +252,7 @@ SHIPPED = (
         "hit rate in a memory game",
         "Lu et al. 2020, Understanding and Predicting the Memorability of Outdoor Natural Scenes",
         (0.0, 1.0),
-        also_chosen=", rate and epoch of the head that went first, the rate of LoRA, and this "
-        "recipe of two",
+        also_chosen=", the epoch of the head that went first, and the rate of LoRA (at 96 pixels)",
     ),
     Shipped(
         "affect",

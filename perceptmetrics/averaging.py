@@ -168,7 +168,8 @@ def judge_images(
         images: Names and items, as :func:`perceptmetrics.images.iterate_images` gives them; what
             is already known to be wrong with one may stand for it.
         readers: Threads that read and resize files while the model computes, which changes no
-            score; :func:`default_readers` when ``None``. Decoded items are read in this thread.
+            score; :func:`default_readers` when ``None``. Other items are read in this thread, as
+            soon as they are taken.
 
     Yields:
         For each image, in turn: ``None``, or what is wrong with it.
@@ -203,6 +204,16 @@ def judge_images(
 def default_readers(device: torch.device) -> int:
     """Threads that read while the model computes: none beside a CPU's own, up to 8 for a GPU."""
     return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
+def readers_of(images: object, readers: int | None) -> int | None:
+    """None for a generator, unless they were asked for: it may change what it gave before.
+
+    Example:
+        >>> readers_of(iter(["a.jpg"]), None), readers_of(["a.jpg"], None), readers_of("a.jpg", 2)
+        (0, None, 2)
+    """
+    return 0 if readers is None and not isinstance(images, list | tuple) else readers
 
 
 def check_whole(option: str, value: object, least: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from perceptmetrics.averaging import CutStream, judge_images
+from perceptmetrics.averaging import CutStream, judge_images, readers_of
 from perceptmetrics.errors import ImageError
 from perceptmetrics.images import ImageInput, iterate_images
 from perceptmetrics.metric import Metric
@@ -80,7 +80,8 @@ class MetricGroup(nn.Module):
         Args:
             images: As for a :class:`~perceptmetrics.Metric`.
             readers: Threads that read and resize image files while the models compute; none on a
-                CPU and up to 8 for a GPU when ``None``. They change no score.
+                CPU and for a generator, up to 8 for a list and a GPU, when ``None``. They change no
+                score, where paths that a generator gave stay as they are.
 
         Returns:
             Name to what that metric alone would give, within rounding.
@@ -89,7 +90,7 @@ class MetricGroup(nn.Module):
             ImageError: An image cannot be used; the text names it.
         """
         streams = self._streams()
-        for wrong in judge_images([*streams], iterate_images(images), readers):
+        for wrong in judge_images([*streams], iterate_images(images), readers_of(images, readers)):
             if wrong is not None:
                 raise wrong
         return self._finish(streams)

@@ -12,7 +12,14 @@ from torch.nn import functional as F
 
 from perceptmetrics.averaging import DEFAULT_BATCH_SIZE as DEFAULT_BATCH_SIZE
 from perceptmetrics.averaging import DEFAULT_SEED as DEFAULT_SEED
-from perceptmetrics.averaging import CutJudge, CutStream, check_whole, cuts_in, judge_images
+from perceptmetrics.averaging import (
+    CutJudge,
+    CutStream,
+    check_whole,
+    cuts_in,
+    judge_images,
+    readers_of,
+)
 from perceptmetrics.averaging import mean_over_cuts as mean_over_cuts
 from perceptmetrics.card import MetricCard
 from perceptmetrics.errors import ImageError, OptionError
@@ -121,9 +128,10 @@ class Metric(nn.Module):
                 (3, H, W) or (N, 3, H, W) in [0, 1]. The image is resized by torch, not by
                 Pillow, and is not rounded to 256 levels: scores differ a little from the usual
                 path, so optimise with this one and report the other. All images go through the
-                encoder at once, whatever the ``batch_size``.
+                encoder at once, whatever ``batch_size`` and ``readers`` say.
             readers: Threads that read and resize image files while the model computes; none on a
-                CPU and up to 8 for a GPU when ``None``. They change no score.
+                CPU and for a generator, up to 8 for a list and a GPU, when ``None``. They change no
+                score, where paths that a generator gave stay as they are.
 
         Returns:
             float32 on the CPU (on the metric's device with ``grad``): (N,) for one score,
@@ -139,7 +147,9 @@ class Metric(nn.Module):
             stream = CutStream(
                 [self.judge()], self.view, seed=self.seed, batch_size=self.batch_size
             )
-            for wrong in judge_images([stream], iterate_images(images), readers):
+            for wrong in judge_images(
+                [stream], iterate_images(images), readers_of(images, readers)
+            ):
                 if wrong is not None:
                     raise wrong
             (scores,) = stream.finish()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -85,6 +85,30 @@ def test_files_and_pixels_of_one_list_score_alike_and_the_first_bad_one_is_raise
         assert second == pytest.approx(float(metric(good[1])), abs=1e-6)
     with pytest.raises(ImageError, match=r"4\.jpg"):
         group([*paths, "no such.jpg"], readers=readers)
+
+
+@pytest.mark.parametrize("readers", READERS)
+def test_a_generator_may_fill_one_buffer_again_and_again_and_close_its_files(
+    folder: Path, group: pm.MetricGroup, readers: int
+) -> None:
+    frames = [tiny.photograph(60, 60, number) for number in range(6)]
+    paths = [path for path in paths_in(folder) if not path.endswith("4.jpg")]
+
+    def reused() -> Iterator[np.ndarray[Any, Any]]:
+        buffer = np.empty_like(frames[0])
+        for frame in frames:
+            buffer[:] = frame
+            yield buffer
+
+    def closed() -> Iterator[IO[bytes]]:
+        for path in paths:
+            with Path(path).open("rb") as file:
+                yield file
+
+    for name, scores in group(reused(), readers=readers).items():
+        assert torch.equal(scores, group(frames)[name])
+    for name, scores in group(closed(), readers=readers).items():
+        assert torch.equal(scores, group(paths)[name])
 
 
 @pytest.mark.parametrize("readers", READERS)

@@ -77,7 +77,7 @@ def check_plan(
 
     folder = photographs or sample_photographs()
     # Each photograph is judged as it is, and at each level of each distortion.
-    images = sum(1 for _ in find_images([str(folder)], globs=False))
+    images = sum(isinstance(one, str) for one in find_images([str(folder)], globs=False))
     images *= 1 + len(DISTORTIONS) * LEVELS
     lines, there, cost = [], [], 0.0
     for name in metrics or registered():

@@ -26,10 +26,11 @@ def read_ahead(
 
     Args:
         function: Of one item; it may run in any thread. What it raises is raised in the item's
-            turn.
+            turn, but for items that are ``here``.
         items: Taken lazily.
         threads: 0 for none: ``map``.
-        here: Which items are for the consumer's thread itself, in their turn.
+        here: Which items are for the consumer's thread itself, as soon as they are taken: whoever
+            gives them may change them before the next one.
 
     Yields:
         What the function gave.
@@ -45,8 +46,10 @@ def read_ahead(
     pool = ThreadPoolExecutor(threads)
     try:
         for item in items:
-            later = partial(function, item) if here(item) else pool.submit(function, item).result
-            waiting.append(later)
+            if here(item):
+                waiting.append(partial(_given, function(item)))
+            else:
+                waiting.append(pool.submit(function, item).result)
             if len(waiting) > 2 * threads:
                 yield waiting.popleft()()
         while waiting:
@@ -54,3 +57,7 @@ def read_ahead(
     finally:
         # Also where the consumer stops early, an item fails or the user presses Ctrl-C.
         pool.shutdown(cancel_futures=True)
+
+
+def _given(result: Result) -> Result:
+    return result

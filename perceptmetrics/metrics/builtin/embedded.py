@@ -17,7 +17,7 @@ def _embedded(name: str, sha256: str) -> MetricSpec:
 
 
 MEMORABILITY = _embedded(
-    "memorability", "b993b2a30a0408ea0840b0ddd6c6342f74426dbaadd0acad0b995efb1db05c8d"
+    "memorability", "4b2a90fd1cec05448160c44a2dab56c87d19af7d550bb6ccb5347172049d33d8"
 )
 AFFECT = _embedded("affect", "0b370eda1b4e208a63c61b2b40cd80715ee4140b68192a2756f7fcd9af32c3b3")
 AESTHETICS = _embedded(
