@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 from train_embedded import HERE, RUNS, RUNS_WANTED, figures_by_output, rated_source
@@ -33,7 +34,6 @@ from perceptmetrics.weights.base import load_base
 from perceptmetrics.weights.cache import cache_folder
 
 RESULT = HERE / "results" / "choice.json"
-EMPTY = {"command": "python benchmarks/choose_recipe.py", "SRCC": {}}
 
 
 def oasis_arms() -> dict[str, Recipe]:
@@ -117,7 +117,9 @@ def compare(run: str) -> None:
                 feature_cache=cache_folder() / "features",
             )
         record = json.loads((out / RUN_FILE).read_text())["datasets"]["default"]
-        measured = json.loads(RESULT.read_text()) if RESULT.exists() else dict(EMPTY)
+        measured: dict[str, Any] = {"command": "python benchmarks/choose_recipe.py", "SRCC": {}}
+        if RESULT.exists():
+            measured = json.loads(RESULT.read_text())
         measured["SRCC"].setdefault(run, {})[name] = figures_by_output(
             record["validation_prediction"], record["validation_target"], wanted.task.outputs
         )
