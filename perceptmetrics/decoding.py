@@ -38,6 +38,8 @@ _ORIENTATIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# Brands of HEIF files whose pictures are HEVC: those of telephones.
+_HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 # What Pillow's decoders raise, beside OSError, when the bytes are not what a header promised.
 _DECODER_ERRORS = (
     OSError,
@@ -91,11 +93,33 @@ def open_file(item: str | os.PathLike[str] | bytes | IO[bytes], name: str) -> Im
             raise ImageError(
                 name, f"is a folder; to score all images in it, run `perceptmetrics score {source}`"
             )
-        with Image.open(source) as image:
+        try:
+            opened = Image.open(source)
+        except UnidentifiedImageError as error:
+            if kind := _known_kind(source):
+                raise ImageError(
+                    name, f"is {kind}, which Pillow does not read; convert it to JPEG or PNG"
+                ) from error
+            raise
+        with opened as image:
             if image.format == "EPS":
                 raise ImageError(name, "PostScript is not read; export it as PNG or JPEG")
             upright = _decode(image, name)
     return _flatten(upright, name, ours=True)
+
+
+def _known_kind(source: str | os.PathLike[str] | IO[bytes]) -> str | None:
+    """What a file is that Pillow does not know, by its first bytes."""
+    if isinstance(source, str | os.PathLike):
+        with Path(source).open("rb") as file:
+            head = file.read(12)
+    elif isinstance(source, io.BytesIO):
+        head = source.getvalue()[:12]
+    else:
+        return None  # somebody's stream, which may not go back
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
+        return "HEIC"
+    return "JPEG XL" if head[:2] == b"\xff\x0a" or head[4:8] == b"JXL " else None
 
 
 def decode_pillow(image: Image.Image, name: str) -> Image.Image:

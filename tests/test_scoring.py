@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.images import load_image
 from perceptmetrics.scoring.files import find_images, image_suffixes, read_paths
 from perceptmetrics.scoring.formats import CSV, FORMATS, JSONL, TABLE, format_for
 from perceptmetrics.scoring.rows import Judge, Row, columns_of, score_images
@@ -99,11 +100,23 @@ def test_what_means_nothing_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_a_photograph_of_a_telephone_that_pillow_cannot_read_is_named(tmp_path: Path) -> None:
     path = paint(tmp_path / "a.png")
-    (tmp_path / "IMG_1.HEIC").touch()
-    unread, read = find_images([str(tmp_path)])
+    photograph = tmp_path / "IMG_1.HEIC"
+    photograph.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    assert list(find_images([str(tmp_path)])) == [str(photograph), path]
+    with pytest.raises(ImageError, match="is HEIC, which Pillow does not read; convert it to JPEG"):
+        load_image(photograph)
+    with pytest.raises(ImageError, match="is JPEG XL"):
+        load_image(b"\xff\x0a\0\0")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    path = paint(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "b.png")
+    read, pipe = find_images([str(tmp_path)])
     assert read == path
-    assert str(unread) == (
-        f"{tmp_path / 'IMG_1.HEIC'}: Pillow does not read HEIC; convert it to JPEG or PNG"
+    assert (
+        str(pipe) == f"{tmp_path / 'b.png'}: is a pipe, a socket or a device, which may never end"
     )
 
 

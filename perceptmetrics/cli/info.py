@@ -115,8 +115,8 @@ def _task(task: Task) -> Facts:
             name: {group: list(labels) for group, labels in groups.items()}
             for name, groups in task.groupings.items()
         },
-        "training view": str(task.train_view),
-        "scoring view": str(task.eval_view),
+        "training view, by default": str(task.train_view),
+        "scoring view, by default": str(task.eval_view),
         "replicas": task.replicas,
         "measures": list(task.measures),
         "best epoch by": task.selects_by,

@@ -13,7 +13,7 @@ from perceptmetrics.errors import ImageError
 # Pillow opens these, but not as pictures: stubs that need another program's decoder, a video
 # header that it only recognises, and PostScript, which images.py refuses.
 _NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
-# Photographs of today's telephones, which Pillow alone does not read.
+# Photographs of today's telephones, which Pillow alone does not read: to be named, not skipped.
 _UNREAD = frozenset({".heic", ".heif", ".hif", ".jxl"})
 _BLOCK = 1 << 16
 
@@ -40,8 +40,8 @@ def find_images(arguments: Iterable[str], *, globs: bool = True) -> Iterator[str
     """The images that the arguments mean, lazily and in a fixed order.
 
     A folder means every image in it and in its folders: files whose suffix is one of
-    :func:`image_suffixes`, sorted by name, folder by folder; a HEIC or JPEG XL photograph is an
-    error that names it, unless a plug-in of Pillow reads it. Names that begin with a dot do not
+    :func:`image_suffixes`, or of HEIC or JPEG XL, sorted by name, folder by folder. A pipe or a
+    device in it is an error that names it. Names that begin with a dot do not
     count, and links to folders are not followed. Every other path is taken as it is, whatever its
     suffix and whether it exists or not: reading it tells. What exists under its exact name is
     never taken for a glob; what a glob matches is treated as if it had been typed, sorted (but a
@@ -131,11 +131,9 @@ def _walk(folder: str, suffixes: frozenset[str]) -> Iterator[str | ImageError]:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, suffixes)
             continue
-        suffix = Path(entry.name).suffix.lower()
-        if suffix in suffixes | _UNREAD and not entry.is_dir():
-            yield entry.path if suffix in suffixes else ImageError(entry.path, _unread(suffix))
-
-
-def _unread(suffix: str) -> str:
-    kind = "JPEG XL" if suffix == ".jxl" else "HEIC"
-    return f"Pillow does not read {kind}; convert it to JPEG or PNG"
+        if Path(entry.name).suffix.lower() not in suffixes | _UNREAD or entry.is_dir():
+            continue
+        if Path(entry.path).exists() and not entry.is_file():
+            yield ImageError(entry.path, "is a pipe, a socket or a device, which may never end")
+        else:
+            yield entry.path
