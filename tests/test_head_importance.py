@@ -197,7 +197,7 @@ def test_a_head_that_is_uniform_already_changes_nothing(name: str) -> None:
 
 
 def test_all_heads_of_vit_l14_cost_less_than_half_of_as_many_forwards() -> None:
-    """Counted at full shape. 0.413 is what the layers cost that differ in all their tokens."""
+    """Counted at full shape. 0.418 is what the layers cost that differ in all their tokens."""
     ratios = {}
     for name in ("clip-l14", "clip-b16"):
         spec = BACKBONES.get(name)
@@ -209,7 +209,7 @@ def test_all_heads_of_vit_l14_cost_less_than_half_of_as_many_forwards() -> None:
             masked_embeddings(encoder, pixels)
         heads = spec.depth * spec.heads
         ratios[name] = all_heads.get_total_flops() / forward.get_total_flops() / heads
-    assert ratios == pytest.approx({"clip-l14": 0.4448, "clip-b16": 0.3925}, abs=5e-4)
+    assert ratios == pytest.approx({"clip-l14": 0.4494, "clip-b16": 0.4008}, abs=5e-4)
 
 
 # A planted head is found
