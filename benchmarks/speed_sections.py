@@ -33,7 +33,7 @@ from speed_measure import (
     no_bfloat16,
     wall_seconds,
 )
-from speed_training import data, gradient_deviation, normalised, official_step, our_step
+from speed_training import data, gradient_deviations, normalised, official_step, our_step
 
 from perceptmetrics.backbones import BACKBONES
 from perceptmetrics.lora import share
@@ -117,9 +117,9 @@ def training(rounds: int, quiet: bool) -> Section:
     found: Section = {}
     for name, batch in STEP.items():
         torch.set_num_threads(cores())
-        deviation = gradient_deviation(name, batch)
-        _near("gradients", deviation)
-        found[name] = {"batch": batch, "gradient deviation": deviation}
+        deviations = gradient_deviations(name, batch)
+        _near("gradients", deviations["ours"])
+        found[name] = {"batch": batch, "gradients, from float64's": deviations}
         found[name] |= _steps(name, batch, rounds, quiet)
         runs = {side: _fresh("step", side, name, str(batch)) for side in ("official", "ours")}
         found[name] |= _peaks({side: run["peak_mb"] for side, run in runs.items()})

@@ -63,10 +63,11 @@ def our_step(model: PerceptualModel) -> Step:
     return step
 
 
-def gradient_deviation(name: str, batch: int) -> float:
-    """The largest difference of a gradient, as a share of the largest gradient of its tensor.
+def gradient_deviations(name: str, batch: int) -> dict[str, float]:
+    """How far each side's gradients are from those of the official model in float64.
 
-    Dropout is off in both, in LoRA and in the head, as they draw differently.
+    The largest difference, as a share of the largest gradient of its tensor. Dropout is off, in
+    LoRA and in the head, as the sides draw differently.
     """
     spec = BACKBONES.get(name)
     official = Official(spec, dropout=0.0)
@@ -77,19 +78,33 @@ def gradient_deviation(name: str, batch: int) -> float:
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
     cuts, ratings = data(name, batch)
-    plcc_loss(official(normalised(cuts, spec)), ratings).backward()
     gradients(
         model.forward_parts, {"default": plcc_loss}, {"default": (cuts, ratings)}, engine=Engine()
     )
-    own = dict(model.encoder.named_parameters())
-    both = []
-    for pair, theirs in official.pairs():
+    encoder = dict(model.encoder.named_parameters())
+    mine = []
+    for pair, _ in official.pairs():
         target, rows = place(pair, spec.width)
-        both.append((_known(theirs), _known(own[target])[rows]))
-    heads = zip(official.head.parameters(), model.head().layers.parameters(), strict=True)
+        mine.append(_known(encoder[target])[rows])
+    mine += [_known(parameter) for parameter in model.head().layers.parameters()]
+    pixels = normalised(cuts, spec)
+    plcc_loss(official(pixels), ratings).backward()
+    theirs = [gradient.clone() for gradient in _gradients(official)]
+    official.zero_grad()
+    official.double()
+    plcc_loss(official(pixels.double()), ratings.double()).backward()
+    exact = _gradients(official)
+    return {"ours": _furthest(mine, exact), "official": _furthest(theirs, exact)}
+
+
+def _gradients(official: Official) -> list[Tensor]:
+    return [_known(p) for p in (*dict(official.pairs()).values(), *official.head.parameters())]
+
+
+def _furthest(found: list[Tensor], exact: list[Tensor]) -> float:
     # But for the last bias, of which the PLCC sees nothing.
-    both += [(_known(theirs), _known(mine)) for theirs, mine in heads][:-1]
-    return max(float((a - b).abs().max() / a.abs().max()) for a, b in both)
+    both = list(zip(found, exact, strict=True))[:-1]
+    return max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in both)
 
 
 def _known(parameter: nn.Parameter) -> Tensor:

@@ -1,10 +1,11 @@
 """LoRA on the fused qkv matrix (Hu et al. 2021; section 3.1 of the paper), and what trains.
 
 The layer is loralib's ``MergedLinear`` with q, k and v each their own rank-r pair: its
-parameters, its merge, its ``lora_state_dict``. Two things are ours. Its training path builds a
-dense delta at every step, where two thin matrix products do. And its unmerge subtracts what the
-merge added, which leaves rounding behind: here the pretrained matrix is kept aside, so that
-unmerging gives back its very bits.
+parameters, its ``lora_state_dict``. Three things are ours. Its training path builds a dense delta
+at every step, where two thin matrix products do. Its merge writes that delta four times on its
+way, where one product adds it. And its unmerge subtracts what the merge added, which leaves
+rounding behind: here the pretrained matrix is kept aside, so that unmerging gives back its very
+bits.
 """
 
 from __future__ import annotations
@@ -36,6 +37,27 @@ __all__ = [
 ]
 
 
+def merged(weight: Tensor, a: Tensor, b: Tensor, scaling: float) -> Tensor:
+    """W + scaling * B A for each of q, k and v, in the dtype of W.
+
+    Args:
+        weight: (3 D, D).
+        a: (3 r, D).
+        b: (3 D, r).
+        scaling: alpha / r.
+
+    Returns:
+        (3 D, D).
+    """
+    parts = (3, -1, weight.shape[1])
+    return torch.baddbmm(
+        weight.view(parts),
+        b.to(weight.dtype).view(3, -1, b.shape[1]),
+        a.to(weight.dtype).view(parts),
+        alpha=scaling,
+    ).view_as(weight)
+
+
 class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no types
     """A fused qkv layer with one low-rank pair for each of q, k and v.
 
@@ -53,24 +75,23 @@ class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no t
     _pretrained: Tensor | None
 
     def __init__(self, linear: nn.Linear, config: LoRAConfig, generator: torch.Generator) -> None:
-        # On the meta device nothing is allocated and no random number is drawn.
+        # Of rank 0 and on the meta device: nothing is allocated, no random number is drawn. (With
+        # a rank, loralib's indexing there imports sympy, which takes 0.4 s.)
         super().__init__(
-            linear.in_features,
-            linear.out_features,
-            r=config.rank,
-            lora_alpha=config.alpha,
-            enable_lora=[True, True, True],
-            device="meta",
+            linear.in_features, linear.out_features, enable_lora=[True, True, True], device="meta"
         )
+        self.r, self.lora_alpha = config.rank, config.alpha
+        self.scaling = config.alpha / config.rank
         self.lora_ind = torch.ones(linear.out_features, dtype=torch.bool)
         self.lora_dropout = nn.Dropout(config.dropout)
         self.weight = nn.Parameter(linear.weight.detach(), requires_grad=False)
         self.bias = nn.Parameter(linear.bias.detach(), requires_grad=False)
         # Drawn on the CPU, so that a seed means the same matrices on every device.
         bound = 1 / math.sqrt(linear.in_features)
-        drawn = torch.empty(self.lora_A.shape).uniform_(-bound, bound, generator=generator)
+        drawn = torch.empty(3 * config.rank, linear.in_features)
+        drawn.uniform_(-bound, bound, generator=generator)
         self.lora_A = nn.Parameter(drawn.to(linear.weight))
-        self.lora_B = nn.Parameter(linear.weight.new_zeros(self.lora_B.shape))
+        self.lora_B = nn.Parameter(linear.weight.new_zeros(linear.out_features, config.rank))
         self.register_buffer("_pretrained", None, persistent=False)
         self.train(linear.training)
 
@@ -78,9 +99,10 @@ class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no t
         """Adds the update to the matrix; what was there is kept for :meth:`unmerge`."""
         if not self.merged:
             with torch.no_grad():
-                delta = (self.merge_AB() * self.scaling).to(self.weight.dtype)
                 self._pretrained = self.weight.data
-                self.weight.data = self._pretrained + delta
+                self.weight.data = merged(
+                    self._pretrained, self.lora_A, self.lora_B, self.scaling
+                )
             self.merged = True
 
     def unmerge(self) -> None:
@@ -156,13 +178,7 @@ class SharedLoRALinear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The merged matrix, (3 D, D): computed anew at every look."""
-        parts = (3, -1, self.in_features)
-        return torch.baddbmm(
-            self.pretrained.view(parts),
-            self.lora_B.view(3, -1, self.lora_B.shape[1]),
-            self.lora_A.view(parts),
-            alpha=self.scaling,
-        ).view_as(self.pretrained)
+        return merged(self.pretrained, self.lora_A, self.lora_B, self.scaling)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., 3 D)."""
