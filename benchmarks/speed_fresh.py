@@ -80,7 +80,7 @@ def our_step(name: str, batch: int) -> float:
 
 def peak_mb() -> float:
     """Of this program alone: ru_maxrss would begin with that of the process that started it."""
-    with open("/proc/self/status", encoding="ascii") as status:
+    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - see above
         (line,) = (line for line in status if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 

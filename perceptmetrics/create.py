@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from perceptmetrics.backbones import BACKBONES
 from perceptmetrics.errors import OptionError
-from perceptmetrics.locate import find_adapter, find_base, require_base, require_metric
+from perceptmetrics.locate import check_name, find_adapter, find_base, require_base, require_metric
 from perceptmetrics.metrics import METRICS
 from perceptmetrics.tasks import TASKS
 
@@ -118,6 +118,7 @@ def create_metric(
         perceptmetrics.errors.UnknownNameError: no metric is called 'memorabilty': ...
     """
     # What is cheap to find wrong comes before torch, whose import takes seconds.
+    check_name(name)
     _check_precision(precision, dtype)
     if weights is None:
         require_metric(name)
@@ -233,6 +234,7 @@ def _named(
         raise OptionError(f"metrics {names!r}: expected a list of one name or more")
     named: dict[str, str | os.PathLike[str]] = {}
     for name in names:
+        check_name(name)
         called = short_name(name)
         if called in named:
             raise OptionError(

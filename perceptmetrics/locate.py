@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,6 @@ from perceptmetrics.registry import unknown_name
 from perceptmetrics.tasks import TASKS
 
 if TYPE_CHECKING:
-    import os
-
     from perceptmetrics.weights.adapter import Adapter
     from perceptmetrics.weights.base import LoadedBase
 
@@ -52,7 +51,7 @@ def find_spec(name: str) -> MetricSpec:
     raise UnknownNameError(f"{unknown}{end} There is no file or folder of that name either")
 
 
-def find_adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> Adapter:
+def find_adapter(name: str | PathLike[str], weights: str | PathLike[str] | None) -> Adapter:
     """The adapter that a name, or a task and a file of weights, mean.
 
     Args:
@@ -88,7 +87,26 @@ def find_adapter(name: str | os.PathLike[str], weights: str | os.PathLike[str] |
     return official_adapter(spec, source)
 
 
-def require_metric(name: str | os.PathLike[str]) -> None:
+def check_name(name: object) -> None:
+    """Refuses what can be neither a metric's name nor a path.
+
+    Raises:
+        OptionError: Not text and not a path, or empty.
+
+    Example:
+        >>> check_name("")
+        Traceback (most recent call last):
+        ...
+        perceptmetrics.errors.OptionError: metric '': expected a name ('perceptmetrics list' ...
+    """
+    if not isinstance(name, (str, PathLike)) or not str(name).strip():
+        raise OptionError(
+            f"metric {name!r}: expected a name ('perceptmetrics list' shows them), or the path of "
+            "a run folder or an adapter file"
+        )
+
+
+def require_metric(name: str | PathLike[str]) -> None:
     """Refuses at once, without torch, a name that no metric has, or a path where nothing is.
 
     Args:
@@ -104,6 +122,7 @@ def require_metric(name: str | os.PathLike[str]) -> None:
         ...
         perceptmetrics.errors.WeightsMissingError: there is no run folder or adapter file run1/; ...
     """
+    check_name(name)
     before, at, _ = str(name).rpartition("@")
     for path in (Path(name), *([Path(before)] if at else [])):
         if path.exists():
@@ -112,7 +131,7 @@ def require_metric(name: str | os.PathLike[str]) -> None:
     find_spec(str(name))
 
 
-def require_base(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> None:
+def require_base(name: str | PathLike[str], weights: str | PathLike[str] | None) -> None:
     """Refuses at once, without torch, what will lack its base weights and may not fetch them.
 
     Args:
@@ -234,7 +253,7 @@ def convert_checkpoint(name: str, path: Path, out: Path, *, revision: str = "") 
 def find_base(
     adapter: Adapter,
     spec: Backbone,
-    path: str | os.PathLike[str] | None,
+    path: str | PathLike[str] | None,
     allow_other: bool,
 ) -> LoadedBase:
     """The pretrained tensors that an adapter was trained on.

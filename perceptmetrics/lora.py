@@ -100,9 +100,7 @@ class LoRALinear(loralib.MergedLinear):  # type: ignore[misc] # loralib has no t
         if not self.merged:
             with torch.no_grad():
                 self._pretrained = self.weight.data
-                self.weight.data = merged(
-                    self._pretrained, self.lora_A, self.lora_B, self.scaling
-                )
+                self.weight.data = merged(self._pretrained, self.lora_A, self.lora_B, self.scaling)
             self.merged = True
 
     def unmerge(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,6 +29,14 @@ def test_an_unknown_metric_suggests_the_nearest() -> None:
         pm.create_metric("memorabilty")
     with pytest.raises(pm.UnknownNameError, match="did you mean 'iqa'"):
         pm.list_metrics(task="iqaa")
+
+
+@pytest.mark.parametrize("name", [None, "", " ", 3])
+def test_what_is_no_name_is_refused(name: Any) -> None:
+    with pytest.raises(pm.OptionError, match=r"expected a name \('perceptmetrics list' shows"):
+        pm.create_metric(name)
+    with pytest.raises(pm.OptionError, match=r"expected a name \('perceptmetrics list' shows"):
+        pm.create_metrics(["iqa", name])
 
 
 def test_a_path_that_is_not_there_is_called_a_path() -> None:

@@ -153,6 +153,14 @@ def test_a_last_path_needs_no_end() -> None:
     assert list(read_paths(io.BytesIO(b"a\r\nb"))) == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "data", [b"a.jpg\0b.jpg\0", b"\xff\xd8\xff\xe0\0\x10JFIF\0\n", b"\x89PNG\r\n\x1a\n\0\0"]
+)
+def test_a_stream_that_holds_no_lines_of_paths_is_refused(data: bytes) -> None:
+    with pytest.raises(OptionError, match="does not begin with a path: give --null"):
+        list(read_paths(io.BytesIO(data)))
+
+
 # Rows
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from perceptmetrics.errors import ImageError
+from perceptmetrics.errors import ImageError, OptionError
 
 # Pillow opens these, but not as pictures: stubs that need another program's decoder, a video
 # header that it only recognises, and PostScript, which images.py refuses.
@@ -16,6 +16,7 @@ _NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 # Photographs of today's telephones, which Pillow alone does not read: to be named, not skipped.
 _UNREAD = frozenset({".heic", ".heif", ".hif", ".jxl"})
 _BLOCK = 1 << 16
+_PNG = b"\x89PNG"  # its first line; that of a JPEG has a NUL
 
 
 def image_suffixes() -> frozenset[str]:
@@ -73,13 +74,21 @@ def read_paths(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
         stream: Binary, such as ``sys.stdin.buffer``.
         null: Paths are separated by NUL, as ``find -print0`` writes them.
 
+    Raises:
+        OptionError: The first line shows that paths end with NUL, or that an image came.
+
     Example:
         >>> import io
         >>> list(read_paths(io.BytesIO(b"a.jpg\r\n\nb c.png")))
         ['a.jpg', 'b c.png']
     """
-    for entry in _until_null(stream) if null else stream:
+    for number, entry in enumerate(_until_null(stream) if null else stream):
         path = entry if null else entry.rstrip(b"\r\n")
+        if not number and (b"\0" in path or path.startswith(_PNG)):  # no path has a NUL
+            raise OptionError(
+                "standard input does not begin with a path: give --null if paths end with NUL; "
+                "of an image, give the path"
+            )
         if path:
             yield os.fsdecode(path)
 
