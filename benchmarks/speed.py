@@ -5,11 +5,11 @@
     python benchmarks/speed.py forward --busy         # CPU seconds only, beside other work
 
 The official way is transformers and peft, unmerged, in float32 (``speed_models.py``). Weights are
-random and of full size; both sides have the same, and must agree before a second is counted:
-scores within 1e-5; our gradients within 5e-5, as a share of the largest of their tensor, of those
-that the official model has in float64, and how far either side is from them is kept. A ratio is
-the median over pairs, with quartiles. CPU seconds of one thread are little moved by other work on the
-machine; seconds on the wall need a machine that does nothing else. Each section is kept in
+random and of full size; both sides have the same, and must agree before a second is counted: scores
+within 1e-5; our gradients within 5e-5, as a share of the largest of their tensor, of those that the
+official model has in float64, and how far either side is from them is kept. A ratio is the median
+over pairs, with quartiles. CPU seconds of one thread are little moved by other work on the machine;
+seconds on the wall need a machine that does nothing else. Each section is kept in
 ``results/speed.json`` as it is measured. What cannot be measured on a machine is said so there.
 """
 
