@@ -47,7 +47,17 @@ def speed_table() -> str:
         "of the peak",
         "memory",
     )
-    return table(columns, [tuple(str(cell) for cell in row) for row in rows])
+    drawn = table(columns, [tuple(str(cell) for cell in row) for row in rows])
+    return "\n\n".join(part for part in (drawn, _gradients(measured)) if part)
+
+
+def _gradients(measured: dict[str, Any]) -> str:
+    told = [
+        f"{NAMES[name]} ours {away['ours']:.1e}, official {away['official']:.1e}"
+        for name, found in measured.get("training", {}).items()
+        if (away := found.get("gradients, from float64's"))
+    ]
+    return f"How far gradients are from float64's: {'; '.join(told)}." if told else ""
 
 
 def precision_table() -> str:
