@@ -153,10 +153,12 @@ def _config(model: PerceptualModel, name: str, base_sha256: str) -> AdapterConfi
 
 
 def write(folder: Path, name: str) -> None:
-    """Both sides as files, as a user has them on disk: safetensors all.
+    """Every side as files, as a user has them on disk.
 
-    ``official/`` holds what transformers and peft write; ``home/`` and ``adapter.safetensors``
-    what this package does, whose cache must be at ``home`` (``PERCEPTMETRICS_HOME``).
+    ``release/`` holds what the release has: all of CLIP, and a .pth of the whole model;
+    ``official/`` what transformers and peft write of what is needed; ``home/`` and
+    ``adapter.safetensors`` what this package does, whose cache must be at ``home``
+    (``PERCEPTMETRICS_HOME``).
     """
     from safetensors.torch import save_file
 
@@ -167,8 +169,37 @@ def write(folder: Path, name: str) -> None:
     config = _config(model, name, sha256_of_tensors(base))
     card = MetricCard(name="speed", task="memorability", outputs=("score",))
     Adapter(config, card, model.adapted_state()).save(folder / "adapter.safetensors")
+    _write_release(folder / "release", official)
     target = folder / "official"
     official.encoder.save_pretrained(str(target / "lora"))
     bare: Any = official.encoder.unload()
     bare.save_pretrained(str(target / "base"))
     save_file(official.head.state_dict(), str(target / "head.safetensors"))
+
+
+def _write_release(folder: Path, official: Official) -> None:
+    """CLIP with a text half of ViT-L/14's size, and the release's checkpoint by its names."""
+    import transformers
+
+    vision = official.encoder.base_model.model
+    config = transformers.CLIPConfig(
+        vision_config=vision.config.to_dict(),
+        text_config={"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
+        projection_dim=official.spec.projection,
+    )
+    with torch.device("meta"):
+        clip: Any = transformers.CLIPModel(config)
+    clip.to_empty(device="cpu")
+    with torch.no_grad():
+        for tensor in clip.state_dict().values():
+            tensor.zero_()
+    clip.load_state_dict(_base_state(official), strict=False)
+    clip.save_pretrained(str(folder / "clip"))
+    whole = {
+        f"model.{name.replace('.vision_model.', '.')}"
+        if "visual_projection" not in name
+        else "proj.weight": tensor
+        for name, tensor in official.encoder.state_dict().items()
+    }
+    whole |= {f"mlp.{name}": tensor for name, tensor in official.head.state_dict().items()}
+    torch.save(whole, folder / "perceptclip.pth")

@@ -148,29 +148,40 @@ def _peaks(peaks: dict[str, float]) -> Section:
 
 def start(rounds: int, quiet: bool) -> Section:
     """From nothing to a printed score of one photograph: files on disk, a fresh process each."""
-    sides: dict[str, list[dict[str, float]]] = {"official": [], "ours": []}
+    sides = ["official", "release", "ours", *([] if no_bfloat16() else ["ours, fast"])]
+    runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         os.environ["PERCEPTMETRICS_HOME"] = str(folder / "home")
         models.write(folder, START)
         shutil.copy(_photograph(), folder / "photo.jpg")
         for turn in range(rounds + 1):
-            for side in list(sides) if turn % 2 else list(sides)[::-1]:
+            for side in sides if turn % 2 else sides[::-1]:
                 run = _fresh("first-score", side, str(folder))
                 if turn:  # the first brings the files into the page cache
-                    sides[side].append(run)
-    kinds = {"CPU": "cpu_seconds", **({"wall": "wall_seconds"} if quiet else {})}
-    seconds = {
-        label: compared(*([run[kind] for run in sides[side]] for side in sides))
-        for label, kind in kinds.items()
-    }
-    peak = {side: float(np.median([run["peak_mb"] for run in sides[side]])) for side in sides}
+                    runs[side].append(run)
+    scores = {side: runs[side][0]["value"] for side in sides}
+    for side in ("release", "ours"):
+        _near(f"scores of {side}", abs(scores[side] - scores["official"]))
     return {
         "backbone": START,
-        **seconds,
-        **_peaks(peak),
-        "scores": {side: sides[side][0]["value"] for side in sides},
+        "scores": scores,
+        **{
+            f"{rival}, {side}": _start(runs[rival], runs[side], quiet)
+            for rival in ("official", "release")
+            for side in sides[2:]
+        },
     }
+
+
+def _start(rival: list[dict[str, float]], own: list[dict[str, float]], quiet: bool) -> Section:
+    kinds = {"CPU": "cpu_seconds", **({"wall": "wall_seconds"} if quiet else {})}
+    seconds = {
+        label: compared([run[kind] for run in rival], [run[kind] for run in own])
+        for label, kind in kinds.items()
+    }
+    peak = [float(np.median([run["peak_mb"] for run in side])) for side in (rival, own)]
+    return {**seconds, **_peaks(dict(zip(("official", "ours"), peak, strict=True)))}
 
 
 def group(rounds: int, quiet: bool) -> Section:

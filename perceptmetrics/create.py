@@ -122,6 +122,8 @@ def create_metric(
     _check_precision(precision, dtype)
     if weights is None:
         require_metric(name)
+    elif not str(weights).strip():
+        raise OptionError(f"weights {weights!r}: expected the path of a run folder or a file")
     if base is None:
         require_base(name, weights)
     _require(precision, device)
@@ -236,10 +238,12 @@ def _named(
     for name in names:
         check_name(name)
         called = short_name(name)
+        if named.get(called) == name:
+            raise OptionError(f"metric {str(name)!r} is named twice: give it once")
         if called in named:
             raise OptionError(
-                f"{str(named[called])!r} and {str(name)!r} are both called {called!r}: give each "
-                "once, and run folders of different names"
+                f"{str(named[called])!r} and {str(name)!r} are both called {called!r}: use run "
+                "folders of different names"
             )
         named[called] = name
     return named
@@ -320,8 +324,10 @@ def _bring_to(precision: Precision, metrics: Collection[Metric]) -> None:
 def _moved(module: M, device: str | torch.device | None, dtype: torch.dtype | None) -> M:
     import torch
 
+    if not (dtype is None or isinstance(dtype, torch.dtype)):
+        raise OptionError(f"dtype {dtype!r}: expected a torch.dtype, such as torch.bfloat16")
     try:
-        return module.to(device=torch.device(device or "cpu"), dtype=dtype)
+        return module.to(device=torch.device("cpu" if device is None else device), dtype=dtype)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         what = f"device {str(device)!r}" + (f" with {dtype}" if dtype is not None else "")

@@ -228,6 +228,8 @@ def _cut_shape(metric: Metric) -> tuple[int, int, int]:
 
 
 def _target(path: str | os.PathLike[str], suffix: str) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise OptionError(f"path {path!r}: expected the name of a file that ends in {suffix}")
     target = Path(path)
     if target.suffix.lower() != suffix:
         raise OptionError(f"{target}: expected a file name that ends in {suffix}")

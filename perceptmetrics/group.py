@@ -13,6 +13,7 @@ from perceptmetrics.averaging import CutStream, judge_images, readers_of
 from perceptmetrics.errors import ImageError
 from perceptmetrics.images import ImageInput, iterate_images
 from perceptmetrics.metric import Metric
+from perceptmetrics.registry import unknown_name
 from perceptmetrics.views import View
 
 
@@ -49,6 +50,13 @@ class MetricGroup(nn.Module):
         self.eval()
 
     def __getitem__(self, name: str) -> Metric:
+        """The metric of that name.
+
+        Raises:
+            UnknownNameError: The group has none; the text suggests the nearest.
+        """
+        if name not in self:
+            raise unknown_name("metric of this group", str(name), self._names)
         return self._by_name()[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -451,7 +451,16 @@ def test_one_name_for_two_metrics_is_refused(command: Command, lab: Lab) -> None
     assert said.code == 0
     said = command(*score(lab, lab.images, "--metric", lab.run))
     assert said.code == 2
-    assert "are both called 'mine'" in said.err
+    assert "is named twice: give it once" in said.err
+
+
+def test_a_closed_standard_input_is_told(
+    command: Command, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    said = command(*score(lab, "-"))
+    assert said.code == 2
+    assert "standard input is closed" in said.err
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ def test_what_is_no_name_is_refused(name: Any) -> None:
         pm.create_metrics(["iqa", name])
 
 
+def test_arguments_that_say_nothing_are_refused(clip_base: Path) -> None:
+    with pytest.raises(pm.OptionError, match="weights '': expected the path of a run folder"):
+        pm.create_metric("iqa", weights="")
+    with pytest.raises(pm.OptionError, match="device '' cannot be used"):
+        pm.create_metric("iqa", device="")
+    with pytest.raises(pm.OptionError, match=r"dtype 'float16': expected a torch\.dtype"):
+        pm.create_metric("iqa", dtype="float16")  # type: ignore[arg-type]
+
+
 def test_a_path_that_is_not_there_is_called_a_path() -> None:
     with pytest.raises(pm.WeightsMissingError, match="no run folder or adapter file runs/mine"):
         pm.create_metric("runs/mine")

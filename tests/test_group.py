@@ -272,8 +272,12 @@ def test_names_that_cannot_be_used_are_told(lab: Lab) -> None:
         pm.create_metrics([])
     with pytest.raises(pm.OptionError, match="expected a list of one name or more"):
         pm.create_metrics("iqa")
-    with pytest.raises(pm.OptionError, match="are both called 'one'"):
+    with pytest.raises(pm.OptionError, match="'[^']*one' is named twice"):
         lab.together("one", "one")
+    with pytest.raises(pm.OptionError, match="'iqa' and 'runs/iqa' are both called 'iqa'"):
+        pm.create_metrics(["iqa", "runs/iqa"])
+    with pytest.raises(pm.UnknownNameError, match="did you mean 'one'"):
+        lab.together("one", "crops")["onne"]
     with pytest.raises(pm.UnknownNameError, match="memorability"):
         pm.create_metrics([lab.path("one"), "memorabilty"], base=lab.base)
 

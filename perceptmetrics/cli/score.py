@@ -144,9 +144,12 @@ def score(
         _check_place(output)
     if null and "-" not in images:
         raise OptionError("--null is about standard input: give - as the image")
-    listed = read_paths(sys.stdin.buffer, null=null)
+    if "-" in images and sys.stdin is None:  # the caller closed it
+        raise OptionError("standard input is closed: there are no paths to read for -")
     found: Iterator[str | ImageError] = chain.from_iterable(
-        find_images(listed, globs=False) if argument == "-" else find_images([argument])
+        find_images(read_paths(sys.stdin.buffer, null=null), globs=False)
+        if argument == "-"
+        else find_images([argument])
         for argument in images
     )
     # Nothing is loaded before there is something to score.
