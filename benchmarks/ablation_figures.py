@@ -34,6 +34,7 @@ OUTPUTS = tuple(
 PAIRS = (
     ("LoRA, MLP, CLIP B/16", "frozen"),
     ("LoRA, MLP, CLIP B/16", "full fine-tuning"),
+    ("LoRA, MLP, CLIP B/16", "full fine-tuning, rate 1e-5"),
     ("LoRA, MLP, CLIP B/16", "LoRA, linear head"),
     ("LoRA, MLP, CLIP B/16", "LoRA, DINOv2 S/14"),
     ("LoRA, memorability and OASIS together", "LoRA, MLP, CLIP B/16"),

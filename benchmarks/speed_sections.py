@@ -236,7 +236,7 @@ def export(rounds: int, quiet: bool) -> Section:
     return {
         "clip-b16, float32": row,
         "bfloat16": no_bfloat16() or "not measured: this program does not do it yet",
-        "int8": "not measured: needs a calibration that this package does not have",
+        "int8": "not offered: it lost the order of scores (docs/speed.md)",
     }
 
 
