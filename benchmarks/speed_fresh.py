@@ -13,6 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
 
 
@@ -23,7 +25,7 @@ def release_score(folder: str) -> float:
     import transformers
     from torch import nn
 
-    clip = transformers.CLIPModel.from_pretrained(f"{folder}/release/clip")
+    clip: Any = transformers.CLIPModel.from_pretrained(f"{folder}/release/clip")
     lora = peft.LoraConfig(
         r=16,
         lora_alpha=8,
@@ -50,7 +52,9 @@ def official_score(folder: str) -> float:
     import transformers
     from safetensors.torch import load_file
 
-    base = transformers.CLIPVisionModelWithProjection.from_pretrained(f"{folder}/official/base")
+    base: Any = transformers.CLIPVisionModelWithProjection.from_pretrained(
+        f"{folder}/official/base"
+    )
     encoder = peft.PeftModel.from_pretrained(base, f"{folder}/official/lora").eval()
     head = _mlp(base.config.projection_dim)
     head.load_state_dict(load_file(f"{folder}/official/head.safetensors"))
@@ -132,7 +136,7 @@ def main() -> None:
     """Runs one side."""
     what, side, *rest = sys.argv[1:]
     if what == "first-score":
-        sides = {
+        sides: dict[str, Callable[[str], float]] = {
             "release": release_score,
             "official": official_score,
             "ours": our_score,

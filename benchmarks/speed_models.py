@@ -181,7 +181,7 @@ def _write_release(folder: Path, official: Official) -> None:
     """CLIP with a text half of ViT-L/14's size, and the release's checkpoint by its names."""
     import transformers
 
-    vision = official.encoder.base_model.model
+    vision: Any = official.encoder.base_model.model
     config = transformers.CLIPConfig(
         vision_config=vision.config.to_dict(),
         text_config={"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
