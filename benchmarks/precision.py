@@ -123,7 +123,7 @@ def measure(name: str, paths: list[Path], device: str) -> dict[str, Any]:
     """One metric's outputs, each compared."""
     exact = pm.create_metric(name, crops=CROPS[name], device=device)
     try:
-        require_fast(device)
+        require_fast(torch.device(device))
     except OptionError:
         emulated = pm.create_metric(name, crops=CROPS[name])
         with Bfloat16Products(emulated.model):

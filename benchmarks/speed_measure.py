@@ -98,7 +98,7 @@ def cores() -> int:
 def no_bfloat16() -> str:
     """Why bfloat16 is not measured on this CPU; empty where it can be."""
     try:
-        require_fast("cpu")
+        require_fast(torch.device("cpu"))
     except OptionError:
         return "not measured: this CPU has neither AMX nor AVX512-BF16 instructions"
     return ""

@@ -17,13 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from perceptmetrics.backbones import Backbone
     from perceptmetrics.card import MetricCard
-    from perceptmetrics.create import (
-        create_metric,
-        create_metrics,
-        list_backbones,
-        list_metrics,
-        list_tasks,
-    )
+    from perceptmetrics.create import create_metric, create_metrics
     from perceptmetrics.errors import (
         DataError,
         DuplicateNameError,
@@ -40,6 +34,7 @@ if TYPE_CHECKING:
     from perceptmetrics.explanation.explain import Explanation, explain
     from perceptmetrics.export import export_onnx, export_openvino
     from perceptmetrics.group import MetricGroup
+    from perceptmetrics.listing import list_backbones, list_metrics, list_tasks
     from perceptmetrics.metric import Metric
     from perceptmetrics.metrics import MetricSpec
     from perceptmetrics.tasks import Task
@@ -49,13 +44,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "backbones": ("Backbone",),
     "card": ("MetricCard",),
-    "create": (
-        "create_metric",
-        "create_metrics",
-        "list_backbones",
-        "list_metrics",
-        "list_tasks",
-    ),
+    "create": ("create_metric", "create_metrics"),
     "errors": (
         "DataError",
         "DuplicateNameError",
@@ -72,6 +61,7 @@ _HOMES = {
     "explanation.explain": ("Explanation", "explain"),
     "export": ("export_onnx", "export_openvino"),
     "group": ("MetricGroup",),
+    "listing": ("list_backbones", "list_metrics", "list_tasks"),
     "metric": ("Metric",),
     "metrics": ("MetricSpec",),
     "tasks": ("Task",),

@@ -1,4 +1,4 @@
-"""``create_metric``, ``create_metrics`` and lists: from names, run folders or files to metrics."""
+"""``create_metric`` and ``create_metrics``: from names, run folders or files to metrics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from perceptmetrics.backbones import BACKBONES
 from perceptmetrics.errors import OptionError
 from perceptmetrics.locate import check_name, find_adapter, find_base, require_base, require_metric
-from perceptmetrics.metrics import METRICS
-from perceptmetrics.tasks import TASKS
 
 if TYPE_CHECKING:
     import os
@@ -26,46 +24,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", "Metric", "MetricGroup")
 
 Precision: TypeAlias = Literal["full", "fast"]
-
-
-def list_tasks() -> list[str]:
-    """Names of all tasks, sorted; plug-ins too.
-
-    Example:
-        >>> [task for task in list_tasks() if task.startswith("emotion")]
-        ['emotion', 'emotion-6']
-    """
-    return TASKS.names()
-
-
-def list_backbones() -> list[str]:
-    """Names of all backbones, sorted; plug-ins too.
-
-    Example:
-        >>> "dinov2-s14" in list_backbones()
-        True
-    """
-    return BACKBONES.names()
-
-
-def list_metrics(task: str | None = None) -> list[str]:
-    """Names of all metrics, sorted; plug-ins too.
-
-    :func:`create_metric` also takes the name of a task that has a default metric, as ``emotion``
-    has, and paths.
-
-    Args:
-        task: Only those that judge this.
-
-    Raises:
-        UnknownNameError: No such task.
-
-    Example:
-        >>> list_metrics(task="iqa")
-        ['iqa', 'perceptclip-iqa', 'perceptclip-iqa@squeezed']
-    """
-    wanted = None if task is None else TASKS.get(task).name
-    return [spec.name for spec in METRICS if wanted in (None, spec.task)]
 
 
 def create_metric(
@@ -126,14 +84,14 @@ def create_metric(
         raise OptionError(f"weights {weights!r}: expected the path of a run folder or a file")
     if base is None:
         require_base(name, weights)
-    _require(precision, device)
+    place = _place(precision, device, dtype)
 
     adapter = find_adapter(name, weights).pick(dataset)
     spec = BACKBONES.get(adapter.config.backbone)
     loaded = find_base(adapter, spec, base, allow_other_base)
     metric = _build(adapter, loaded, crops=crops, seed=seed, batch_size=batch_size)
     _bring_to(precision, [metric])
-    return _moved(metric, device, dtype)
+    return _moved(metric, place, dtype)
 
 
 def create_metrics(
@@ -187,7 +145,7 @@ def create_metrics(
         require_metric(name)
         if base is None:
             require_base(name, None)
-    _require(precision, device)
+    place = _place(precision, device, dtype)
 
     from perceptmetrics.group import MetricGroup
 
@@ -215,7 +173,7 @@ def create_metrics(
         }
     )
     _bring_to(precision, group.values())
-    return _moved(group, device, dtype)
+    return _moved(group, place, dtype)
 
 
 def short_name(metric: str | os.PathLike[str]) -> str:
@@ -304,11 +262,21 @@ def _check_precision(precision: str, dtype: torch.dtype | None) -> None:
         )
 
 
-def _require(precision: Precision, device: str | torch.device | None) -> None:
+def _place(
+    precision: Precision, device: str | torch.device | None, dtype: torch.dtype | None
+) -> torch.device:
+    import torch
+
+    from perceptmetrics.device import find_device
+
+    if not (dtype is None or isinstance(dtype, torch.dtype)):
+        raise OptionError(f"dtype {dtype!r}: expected a torch.dtype, such as torch.bfloat16")
+    place = find_device(device)
     if precision == "fast":
         from perceptmetrics.precision import require_fast
 
-        require_fast(device)
+        require_fast(place)
+    return place
 
 
 def _bring_to(precision: Precision, metrics: Collection[Metric]) -> None:
@@ -321,14 +289,10 @@ def _bring_to(precision: Precision, metrics: Collection[Metric]) -> None:
             metric.card = replace(metric.card, notes=(*metric.card.notes, note))
 
 
-def _moved(module: M, device: str | torch.device | None, dtype: torch.dtype | None) -> M:
-    import torch
-
-    if not (dtype is None or isinstance(dtype, torch.dtype)):
-        raise OptionError(f"dtype {dtype!r}: expected a torch.dtype, such as torch.bfloat16")
+def _moved(module: M, place: torch.device, dtype: torch.dtype | None) -> M:
     try:
-        return module.to(device=torch.device("cpu" if device is None else device), dtype=dtype)
+        return module.to(device=place, dtype=dtype)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        what = f"device {str(device)!r}" + (f" with {dtype}" if dtype is not None else "")
+        what = f"device '{place}'" + (f" with {dtype}" if dtype is not None else "")
         raise OptionError(f"{what} cannot be used: {reason}") from error

@@ -20,11 +20,11 @@ from perceptmetrics.model import PerceptualModel
 FAST = torch.bfloat16
 
 
-def require_fast(device: str | torch.device | None = "cpu") -> None:
+def require_fast(device: torch.device) -> None:
     """Refuses devices on which bfloat16 is no faster than float32, or far slower.
 
     Args:
-        device: Where the model is to run; ``None`` means the CPU.
+        device: Where the model is to run.
 
     Raises:
         OptionError: A CPU with neither AMX nor AVX512-BF16 instructions, or a CUDA device that
@@ -32,20 +32,19 @@ def require_fast(device: str | torch.device | None = "cpu") -> None:
 
     Example:
         >>> try:
-        ...     require_fast("cpu")
+        ...     require_fast(torch.device("cpu"))
         ... except OptionError as error:
         ...     print(str(error).partition(":")[0])
         ... else:
         ...     print("this CPU can")  # doctest: +SKIP
         precision='fast' cannot be used on this CPU
     """
-    kind = str(device or "cpu").partition(":")[0]
-    if kind == "cpu" and not _cpu_has_bfloat16():
+    if device.type == "cpu" and not _cpu_has_bfloat16():
         raise OptionError(
             "precision='fast' cannot be used on this CPU: it has neither AMX nor AVX512-BF16 "
             "instructions, and would be far slower than in float32; leave precision away"
         )
-    if kind == "cuda" and torch.cuda.is_available() and not _gpu_has_bfloat16():
+    if device.type == "cuda" and torch.cuda.is_available() and not _gpu_has_bfloat16():
         raise OptionError(
             "precision='fast' cannot be used on this GPU: it has no bfloat16 units; use "
             "dtype=torch.float16, or leave precision away"

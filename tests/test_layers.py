@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("evaluation",),
     ("explanation", "scoring", "export"),
-    ("create",),
+    ("create", "listing"),
     ("locate",),
     ("group",),
     ("metric", "precision"),
@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("decoding",),
     ("pixels",),
     ("registry", "revision"),
-    ("deferred",),
+    ("deferred", "device"),
     ("errors",),
 )
 # Folders of files, not of modules.

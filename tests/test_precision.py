@@ -138,7 +138,7 @@ def test_a_cpu_without_the_instructions_refuses_before_anything_is_loaded(
         lab.together("one", "crops", precision="fast")
     with pytest.raises(pm.OptionError, match=expected):
         require_fast(torch.device("cpu"))
-    require_fast("mps")  # a GPU's own error comes when the model is moved there
+    require_fast(torch.device("mps"))  # a GPU's own error comes when the model is moved there
 
 
 def test_what_contradicts_itself_is_refused(lab: Lab) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from perceptmetrics.device import find_device
 from perceptmetrics.errors import OptionError, TrainingError
 
 
@@ -33,12 +34,7 @@ class Engine:
     world = 1
 
     def __init__(self, device: str = "cpu") -> None:
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise OptionError(f"device {device!r} cannot be used: {reason}") from error
-        self.device = torch.device(device)
+        self.device = find_device(device)
 
     @property
     def is_main(self) -> bool:
