@@ -64,7 +64,8 @@ class CutStream:
 
     Every image's cuts are drawn by a generator of its own with the same seed, so neither the
     order of the images nor their company changes a score. Cuts of several images share a batch,
-    and what waits is at most one batch more than one image's cuts.
+    an image's may lie in two, and every batch but the last is full. What waits is at most one
+    batch and one image's cuts.
 
     Args:
         judges: On one device.
@@ -86,7 +87,8 @@ class CutStream:
         self.seed = seed
         self.batch_size = batch_size
         self._waiting: list[LaidOut] = []
-        self._means: list[list[Tensor]] = [[] for _ in judges]
+        self._rest = torch.empty(0)  # cuts that fill no batch yet
+        self._rows: list[list[Tensor]] = [[] for _ in judges]
 
     def lay_out(self, image: Picture) -> LaidOut:
         """What :meth:`add` is given of an image; any thread may ask.
@@ -100,31 +102,40 @@ class CutStream:
     def add(self, image: LaidOut) -> None:
         """Takes one image, and judges what waits once it fills a batch."""
         self._waiting.append(image)
-        if len(self._waiting) * self.view.count >= self.batch_size:
-            self._flush()
+        if len(self._rest) + len(self._waiting) * self.view.count >= self.batch_size:
+            cuts = self._cut()
+            whole = len(cuts) // self.batch_size * self.batch_size
+            self._judge(cuts[:whole])
+            self._rest = cuts[whole:].clone()  # not a view, which would hold all of them
 
     def finish(self) -> list[Tensor]:
         """(N, K) float32 on the CPU for each judge: means over the cuts of each image since last.
 
         Only here a GPU is waited for.
         """
-        if self._waiting:
-            self._flush()
-        found, self._means = self._means, [[] for _ in self.judges]
+        if self._waiting or len(self._rest):
+            self._judge(self._cut())
+            self._rest = torch.empty(0)
+        rows, self._rows = self._rows, [[] for _ in self.judges]
         return [
-            torch.cat(means).cpu() if means else torch.empty(0, judge.outputs)
-            for judge, means in zip(self.judges, found, strict=True)
+            torch.cat(said).unflatten(0, (-1, self.view.count)).mean(1).cpu()
+            if said
+            else torch.empty(0, judge.outputs)
+            for judge, said in zip(self.judges, rows, strict=True)
         ]
 
-    def _flush(self) -> None:
+    def _cut(self) -> Tensor:
+        """All cuts that wait, (N, 3, size, size) uint8 on the judges' device."""
         images, self._waiting = self._waiting, []
         device = self.judges[0].model.device
+        sheets = [(_sent(pixels, device), plan) for pixels, plan in images]
+        cuts = [cut for pixels, plan in sheets for cut in cuts_in(pixels, plan)]
+        return torch.stack([*self._rest, *cuts])
+
+    def _judge(self, cuts: Tensor) -> None:
         with torch.no_grad():
-            sheets = [(_sent(pixels, device), plan) for pixels, plan in images]
-            cuts = torch.stack([cut for pixels, plan in sheets for cut in cuts_in(pixels, plan)])
-            for judge, means in zip(self.judges, self._means, strict=True):
-                out = torch.cat([judge(batch) for batch in cuts.split(self.batch_size)])
-                means.append(out.view(len(images), self.view.count, -1).mean(1))
+            for judge, said in zip(self.judges, self._rows, strict=True):
+                said.extend(judge(batch) for batch in cuts.split(self.batch_size))
 
 
 def cuts_in(pixels: Tensor, plan: Plan) -> Iterator[Tensor]:
@@ -222,7 +233,8 @@ def check_whole(option: str, value: object, least: int) -> None:
     Raises:
         OptionError: It is none.
     """
-    if not isinstance(value, int) or value < least:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:  # type: ignore[operator] # no number comes as far
         raise OptionError(f"{option} is {value!r}, expected a whole number of at least {least}")
 
 

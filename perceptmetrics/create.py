@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from perceptmetrics.backbones import BACKBONES
 from perceptmetrics.errors import OptionError
-from perceptmetrics.locate import check_name, find_adapter, find_base, require_base, require_metric
+from perceptmetrics.locate import (
+    check_name,
+    check_path,
+    find_adapter,
+    find_base,
+    require_base,
+    require_metric,
+)
 
 if TYPE_CHECKING:
     import os
@@ -80,10 +87,12 @@ def create_metric(
     _check_precision(precision, dtype)
     if weights is None:
         require_metric(name)
-    elif not str(weights).strip():
-        raise OptionError(f"weights {weights!r}: expected the path of a run folder or a file")
+    else:
+        check_path("weights", weights)
     if base is None:
         require_base(name, weights)
+    else:
+        check_path("base", base)
     place = _place(precision, device, dtype)
 
     adapter = find_adapter(name, weights).pick(dataset)
@@ -141,6 +150,8 @@ def create_metrics(
     """
     _check_precision(precision, dtype)
     named = _named(names)
+    if base is not None:
+        check_path("base", base)
     for name in named.values():  # before torch, as above
         require_metric(name)
         if base is None:
@@ -190,7 +201,8 @@ def short_name(metric: str | os.PathLike[str]) -> str:
 def _named(
     names: Sequence[str | os.PathLike[str]],
 ) -> dict[str, str | os.PathLike[str]]:
-    if isinstance(names, str) or not names:
+    given: object = names
+    if isinstance(given, str) or not isinstance(given, Sequence) or not given:
         raise OptionError(f"metrics {names!r}: expected a list of one name or more")
     named: dict[str, str | os.PathLike[str]] = {}
     for name in names:
@@ -269,8 +281,12 @@ def _place(
 
     from perceptmetrics.device import find_device
 
-    if not (dtype is None or isinstance(dtype, torch.dtype)):
-        raise OptionError(f"dtype {dtype!r}: expected a torch.dtype, such as torch.bfloat16")
+    known = (None, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    if dtype not in known:
+        raise OptionError(
+            f"dtype {dtype!r}: expected torch.float16, torch.bfloat16, torch.float32 or "
+            "torch.float64"
+        )
     place = find_device(device)
     if precision == "fast":
         from perceptmetrics.precision import require_fast

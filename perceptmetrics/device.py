@@ -30,8 +30,11 @@ def find_device(device: str | torch.device | None = "cpu") -> torch.device:
             "cuda:1, mps, ..."
         ) from error
     try:
+        if found.type == "meta":
+            raise NotImplementedError("it holds no numbers")
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    # Torch looks for a module of that name, where a device is not built in.
+    except (RuntimeError, AssertionError, ImportError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise OptionError(f"device {str(device)!r} cannot be used: {reason}") from error
     return found

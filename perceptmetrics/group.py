@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from perceptmetrics.averaging import CutStream, judge_images, readers_of
-from perceptmetrics.errors import ImageError
+from perceptmetrics.averaging import CutStream, check_whole, judge_images, readers_of
+from perceptmetrics.errors import ImageError, OptionError
 from perceptmetrics.images import ImageInput, iterate_images
 from perceptmetrics.metric import Metric
 from perceptmetrics.registry import unknown_name
@@ -35,6 +36,9 @@ class MetricGroup(nn.Module):
     Args:
         metrics: By name.
 
+    Raises:
+        OptionError: There is none.
+
     Example:
         >>> import perceptmetrics as pm
         >>> group = pm.create_metrics(["memorability", "affect"])  # doctest: +SKIP
@@ -44,6 +48,8 @@ class MetricGroup(nn.Module):
 
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
         super().__init__()
+        if not metrics:
+            raise OptionError("a group of no metrics: give at least one")
         # Not a ModuleDict, whose keys may hold no dot: a metric may be called by a path.
         self._names = tuple(metrics)
         self._metrics = nn.ModuleList(metrics.values())
@@ -121,7 +127,13 @@ class MetricGroup(nn.Module):
         Yields:
             For each image of a chunk ``None`` or what is wrong with it; what a call gives for the
             others.
+
+        Raises:
+            OptionError: ``images`` is one path, or ``chunk`` or ``readers`` is no such number.
         """
+        if isinstance(images, str | bytes | os.PathLike):
+            raise OptionError(f"images {images!r}: expected a list or an iterator of paths")
+        check_whole("chunk", chunk, 1)
         streams = self._streams()
         named = ((str(image), image) for image in images)
         wrong: list[ImageError | None] = []

@@ -106,6 +106,22 @@ def check_name(name: object) -> None:
         )
 
 
+def check_path(option: str, path: object) -> None:
+    """Refuses what can be no path.
+
+    Raises:
+        OptionError: Not text and not a path, or empty.
+
+    Example:
+        >>> check_path("weights", "")
+        Traceback (most recent call last):
+        ...
+        perceptmetrics.errors.OptionError: weights '': expected the path of a file or a run folder
+    """
+    if not isinstance(path, (str, PathLike)) or not str(path).strip():
+        raise OptionError(f"{option} {path!r}: expected the path of a file or a run folder")
+
+
 def require_metric(name: str | PathLike[str]) -> None:
     """Refuses at once, without torch, a name that no metric has, or a path where nothing is.
 

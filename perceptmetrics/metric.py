@@ -83,7 +83,7 @@ class Metric(nn.Module):
         self.config = config
         self.card = card
         self.dataset = dataset
-        self.view = _with_crops(config.view, crops)
+        self.view = _with_crops(card.name, config.view, crops)
         if self.view != config.view:
             note = f"the figures are those of the default view: {config.view}"
             self.card = replace(card, view=str(self.view), notes=(*card.notes, note))
@@ -220,10 +220,10 @@ class Metric(nn.Module):
         return f"{self.card.name!r}, outputs={self.labels}, view={self.view}"
 
 
-def _with_crops(view: View, crops: int | None) -> View:
+def _with_crops(name: str, view: View, crops: int | None) -> View:
     if crops is None:
         return view
     if not isinstance(view, (RandomCrops, GridCrops)):
-        raise OptionError(f"crops={crops}: this metric sees {view}, which does not average crops")
+        raise OptionError(f"crops={crops}: {name} sees {view}, which does not average crops")
     check_whole("crops", crops, 1)
     return replace(view, crops=crops)

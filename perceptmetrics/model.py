@@ -64,6 +64,9 @@ class PerceptualModel(nn.Module):
         strategy: How the encoder trains; says what an adapter must hold.
     """
 
+    _mean: Tensor
+    _std: Tensor
+
     def __init__(
         self,
         spec: Backbone,
@@ -76,6 +79,18 @@ class PerceptualModel(nn.Module):
         self.strategy: Strategy = strategy
         self.encoder = encoder
         self.heads = nn.ModuleDict(heads)
+        # Where the encoder is, lest each forward wait for their way to a GPU.
+        self.register_buffer("_mean", torch.tensor(spec.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("_std", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
+
+    def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> PerceptualModel:
+        # As in a head: they move with the module but stay float32.
+        kept = self._mean, self._std
+        super()._apply(function, recurse)  # type: ignore[no-untyped-call]
+        self._mean, self._std = (
+            old.to(new.device) for old, new in zip(kept, (self._mean, self._std), strict=True)
+        )
+        return self
 
     @property
     def device(self) -> torch.device:
@@ -98,10 +113,7 @@ class PerceptualModel(nn.Module):
         dtype.
         """
         wide = torch.promote_types(pixels.dtype, torch.float32)
-        mean, std = (
-            torch.tensor(values, dtype=wide, device=pixels.device).view(3, 1, 1)
-            for values in (self.spec.mean, self.spec.std)
-        )
+        mean, std = self._mean.to(wide), self._std.to(wide)
         if pixels.is_floating_point():
             normalised = (pixels.to(wide) - mean) / std
         else:

@@ -40,12 +40,18 @@ def test_what_is_no_name_is_refused(name: Any) -> None:
 
 
 def test_arguments_that_say_nothing_are_refused(clip_base: Path) -> None:
-    with pytest.raises(pm.OptionError, match="weights '': expected the path of a run folder"):
-        pm.create_metric("iqa", weights="")
-    with pytest.raises(pm.OptionError, match="device '' cannot be used"):
-        pm.create_metric("iqa", device="")
-    with pytest.raises(pm.OptionError, match=r"dtype 'float16': expected a torch\.dtype"):
-        pm.create_metric("iqa", dtype="float16")  # type: ignore[arg-type]
+    for option in ({"weights": ""}, {"weights": 5}, {"base": 5}):
+        with pytest.raises(pm.OptionError, match=r"(weights|base) ('|5).*expected the path of a"):
+            pm.create_metric("iqa", **option)
+    for device in ("", "gpu", "meta", "hpu"):
+        with pytest.raises(pm.OptionError, match=f"device '{device}' cannot be used"):
+            pm.create_metric("iqa", device=device)
+    for dtype in ("float16", torch.complex64):
+        with pytest.raises(pm.OptionError, match=r"expected torch\.float16, torch"):
+            pm.create_metric("iqa", dtype=dtype)  # type: ignore[arg-type]
+    for size in (True, 0, 2.0):
+        with pytest.raises(pm.OptionError, match="expected a whole number of at least 1"):
+            pm.create_metric("iqa", batch_size=size)  # type: ignore[arg-type]
 
 
 def test_a_path_that_is_not_there_is_called_a_path() -> None:

@@ -105,6 +105,10 @@ def write(
     Adapter(config, card, state).save(lab.path(name))
 
 
+COLOURS = 3 * 2 * 3 * 4
+"""Bytes of the mean and deviation of three channels, in float32, in each of three metrics."""
+
+
 def held(modules: Iterable[nn.Module]) -> int:
     """Bytes of all storages, each counted once."""
     tensors = [t for m in modules for t in (*m.parameters(), *m.buffers())]
@@ -130,9 +134,9 @@ def test_the_base_is_held_once_and_each_keeps_its_pairs_and_head(lab: Lab) -> No
     group = lab.together(*NAMES)
     base = size(tiny.base().tensors.values())
     adapted = [tiny.model(k).adapted_state().values() for k in (1, 2, 3)]
-    assert held([group]) == base + sum(size(tensors) for tensors in adapted)
+    assert held([group]) == base + sum(size(tensors) for tensors in adapted) + COLOURS
     apart = held([lab.alone(name) for name in NAMES])  # each with a base and no pairs
-    assert apart == 3 * base + sum(
+    assert apart == 3 * base + COLOURS + sum(
         size(t for n, t in tiny.model(k).adapted_state().items() if "lora" not in n)
         for k in (1, 2, 3)
     )
@@ -157,7 +161,7 @@ def test_to_moves_what_is_shared_once(lab: Lab) -> None:
         (torch.bfloat16, 0.5, 0.1),
     ):
         moved = lab.together(*NAMES, dtype=dtype)
-        kept = 4 * 2 * 6  # scale and shift of six outputs stay float32
+        kept = 4 * 2 * 6 + COLOURS  # scale and shift of six outputs stay float32
         assert held([moved]) == factor * (before - kept) + kept
         for name, scores in moved(IMAGES).items():
             assert scores.dtype == torch.float32
@@ -272,6 +276,10 @@ def test_names_that_cannot_be_used_are_told(lab: Lab) -> None:
         pm.create_metrics([])
     with pytest.raises(pm.OptionError, match="expected a list of one name or more"):
         pm.create_metrics("iqa")
+    with pytest.raises(pm.OptionError, match="expected a list of one name or more"):
+        pm.create_metrics(5)  # type: ignore[arg-type]
+    with pytest.raises(pm.OptionError, match="give at least one"):
+        pm.MetricGroup({})
     with pytest.raises(pm.OptionError, match=r"one\.safetensors' is named twice"):
         lab.together("one", "one")
     with pytest.raises(pm.OptionError, match="'iqa' and 'runs/iqa' are both called 'iqa'"):
@@ -286,6 +294,10 @@ def test_no_images_and_bad_images_are_errors_that_name_them(lab: Lab) -> None:
     group = lab.together(*NAMES)
     with pytest.raises(pm.ImageError, match="at least one image"):
         group([])
+    with pytest.raises(pm.OptionError, match="expected a list or an iterator of paths"):
+        next(group.in_chunks("a.jpg"))
+    with pytest.raises(pm.OptionError, match="chunk is 0, expected a whole number"):
+        next(group.in_chunks(["a.jpg"], 0))
     with pytest.raises(pm.ImageError, match=r"images\[1\]"):
         group([IMAGES[0], np.full((4, 4, 3), 255.0)])
 

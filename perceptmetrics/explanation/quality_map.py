@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from perceptmetrics.averaging import check_whole
 from perceptmetrics.data.batches import to_tensor
-from perceptmetrics.errors import ImageError, OptionError
+from perceptmetrics.errors import ImageError
 from perceptmetrics.explanation.requirements import check_quality_map, cut_size
 from perceptmetrics.images import ImageInput, load_image
 from perceptmetrics.metric import Metric
@@ -104,10 +105,10 @@ def quality_map(
     """
     column = check_quality_map(metric, output)
     window = cut_size(metric) if window is None else window
-    _check_whole("window", window, metric.model.spec.patch_size)
+    check_whole("window", window, metric.model.spec.patch_size)
     stride = max(1, window // 4) if stride is None else stride
-    _check_whole("stride", stride, 1)
-    _check_whole("batch_size", batch_size, 1)
+    check_whole("stride", stride, 1)
+    check_whole("batch_size", batch_size, 1)
     loaded = load_image(image)
     height, width = loaded.shape[:2]
     plan = metric.view.plan(height, width, np.random.default_rng(metric.seed))
@@ -131,11 +132,6 @@ def quality_map(
         stride=stride,
         image=resized,
     )
-
-
-def _check_whole(option: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or value < least:
-        raise OptionError(f"{option} is {value!r}, expected a whole number of at least {least}")
 
 
 def _starts(side: int, window: int, stride: int) -> npt.NDArray[np.int64]:
