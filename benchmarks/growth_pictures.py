@@ -58,7 +58,7 @@ def crops(found: Section, time: Axes, memory: Axes) -> None:
     _line(memory, numbers, _peaks(found.values()), "", _SECOND, "s")
     for axes in (time, memory):
         axes.set(xlabel="crops of the embedded iqa, one image")
-    time.set_ylim(bottom=0)
+    _from_zero(time)
 
 
 def metrics(found: Section, time: Axes, memory: Axes) -> None:
@@ -74,18 +74,20 @@ def metrics(found: Section, time: Axes, memory: Axes) -> None:
         _line(axes, numbers, sums, "a process each", _FIRST, "o")
         _line(axes, numbers, here, "together", _SECOND, "s")
         axes.set(xlabel=f"metrics, {found['images']} images", xticks=list(numbers))
-        axes.set_ylim(bottom=0)
+        _from_zero(axes)
 
 
 def threads(found: Section, time: Axes, memory: Axes) -> None:
     """Wall clock and CPU time an image; memory is no matter of threads."""
     for axes, what, title in ((time, "wall", "Wall"), (memory, "cpu", "CPU")):
-        for turn in found["turns"]:
-            seconds = [one[what] / found["images"] for one in turn.values()]
-            _line(axes, [int(count) for count in turn], seconds, "", _SECOND, "s")
+        counts = sorted(int(count) for count in found["turns"][0])
+        for number, turn in enumerate(found["turns"], 1):
+            seconds = [turn[str(count)][what] / found["images"] for count in counts]
+            style = (_FIRST, "o") if number == 1 else (_SECOND, "s")
+            _line(axes, counts, seconds, f"measured for the {number}. time", *style)
         axes.set_title(f"{title} seconds an image", loc="left", color=_INK, fontsize=11)
         axes.set(xlabel="threads", xticks=[1, 2])
-        axes.set_ylim(bottom=0)
+        _from_zero(axes)
 
 
 DRAWN: dict[str, Callable[[Section, Any, Any], None]] = {
@@ -147,9 +149,14 @@ def _picture(name: str, found: Section, drawing: Callable[[Section, Any, Any], N
             labelcolor=_INK,
         )
     if name != "threads":
-        memory.set_ylim(bottom=0)
+        _from_zero(memory)
     path = PICTURES / f"{name}.svg"
     figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _from_zero(axes: Axes) -> None:
+    """Room above, lest the highest marker be cut."""
+    axes.set_ylim(0, 1.06 * axes.dataLim.y1)
 
 
 def _line(

@@ -27,6 +27,7 @@ PAGES = tuple(
         "README.md",
         "docs/ablations.md",
         "docs/crops.md",
+        "docs/export.md",
         "docs/growth.md",
         "docs/speed.md",
         "docs/training.md",
@@ -225,6 +226,30 @@ def _ablations(kind: str, what: str, sign: str) -> str:
     return "\n".join(lines)
 
 
+def export_table() -> str:
+    """How near exported files are to torch, and their size, from ``results/export.json``."""
+    from perceptmetrics.metrics import METRICS
+
+    lines = [
+        "| metric | score | range | images | cuts of one | onnxruntime: largest, median "
+        "| OpenVINO: largest, median | .onnx, MB | .xml and .bin, MB |",
+        "|---" * 9 + "|",
+    ]
+    for name, found in json.loads((RESULTS / "export.json").read_text()).items():
+        low, high = METRICS.get(name).card.score_range or (0, 0)
+        by = ("onnxruntime", "openvino")
+        sizes = [f"{found[f'{runtime}, bytes'] / 1e6:.0f}" for runtime in by]
+        for output, away in found["outputs"].items():
+            figures = (
+                f"{away[runtime]['largest difference']:.1e}, "
+                f"{away[runtime]['median difference']:.1e}"
+                for runtime in by
+            )
+            seen = f"{low:g} to {high:g} | {found['images']} | {found['cuts of an image']}"
+            lines.append(f"| `{name}` | {output} | {seen} | {' | '.join((*figures, *sizes))} |")
+    return "\n".join(lines)
+
+
 def with_tables(text: str) -> str:
     """A page's text with its tables as they were measured."""
     tables: dict[str, Callable[[], str]] = {
@@ -241,6 +266,7 @@ def with_tables(text: str) -> str:
         "exchanges": exchanges_table,
         "speed": speed_table,
         "precision": precision_table,
+        "export": export_table,
         **{
             f"growth-{section}": partial(growth_table, section)
             for section in ("images", "size", "crops", "metrics", "threads")

@@ -34,12 +34,16 @@ def speed_table() -> str:
         if name in NAMES:
             row = (f"training step, {NAMES[name]}", found["batch"], *_both(found), "")
             rows.append((*row, _share(found)))
+            narrow = found.get("bfloat16, one thread")
+            times = _times(narrow if isinstance(narrow, dict) else None)
+            rows.append(
+                (f"training step, {NAMES[name]}, bf16", found["batch"], times, NOT_MEASURED, "", "")
+            )
     started = measured.get("start", {})
     for (rival, side), against in STARTS.items():
         if found := started.get(f"{rival}, {side}"):
-            times = _times(found.get("CPU")), _times(found.get("wall"))
             what = f"start to first score, {NAMES[started['backbone']]}{against}"
-            rows.append((what, 1, *times, "", _share(found)))
+            rows.append((what, 1, *_both(found), "", _share(found)))
     exported = measured.get("export", {}).get("clip-b16, float32")
     if isinstance(exported, dict):
         what = "forward, ViT-B/16, as OpenVINO's file"

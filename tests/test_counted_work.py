@@ -1,14 +1,14 @@
-"""The work that scoring and training take, counted exactly: a lost optimisation fails here.
+"""The work that scoring takes, counted exactly: a lost optimisation fails here.
 
 Nothing is timed. Each count is asserted against the formula that is written out beside it, with
-the letters of :class:`Sizes`.
+the letters of :class:`Sizes`. What training takes is in ``test_counted_training.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import pytest
 import tiny
 import torch
 from PIL import Image
-from test_features import FROZEN, run
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -25,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import perceptmetrics as pm
 from perceptmetrics import decoding
 from perceptmetrics.adaptation import LoRAConfig
+from perceptmetrics.averaging import CutJudge, CutStream
 from perceptmetrics.backbones.vit import VisionTransformer
 from perceptmetrics.lora import inject, share
 from perceptmetrics.model import PerceptualModel
@@ -85,20 +85,6 @@ class Sizes:
         """FLOPs of merging the pairs of two blocks."""
         return 2 * (2 * 3 * self.D * self.r * self.D)
 
-    @property
-    def step(self) -> int:
-        """FLOPs of one cut in a training step: forward and backward, pairs beside the matrix."""
-        D, H, L, R = self.D, self.H, self.L, 3 * self.r
-        pairs = 2 * L * D * R + 2 * L * R * 3 * D
-        forward = self.around + self.qkv + self.mixing + 2 * pairs
-        # No matrix that is frozen gets a gradient: only what flows through it is computed, and
-        # through the first qkv not even that, as nothing before it trains.
-        up, down = 2 * 2 * L * R * 3 * D, 2 * L * D * R
-        last = (2 * 2 * D * H + 2 * D * D + 2 * L * D * 3 * D) + up + 2 * down
-        first = L * (2 * 2 * D * H + 2 * D * D) + up + down
-        mixing = (2 * 2 * D * L * (L + 1)) * 5 // 2  # torch's kernel takes five products for two
-        return forward + last + first + mixing + 2 * D * self.E + 2 * self.head
-
 
 S = Sizes()
 
@@ -118,6 +104,28 @@ class Allocated(TorchDispatchMode):
         for tensor in tensors_in(result):
             if tensor.untyped_storage().data_ptr() not in given:
                 self.bytes += tensor.untyped_storage().nbytes()
+        return result
+
+
+class Sent(TorchDispatchMode):
+    """Adds up the bytes that travel from the CPU to the device called ``meta``.
+
+    It stands for a GPU: it takes what it is sent, and computes shapes alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if any(tensor.device.type == "meta" for tensor in tensors_in(result)):
+            # One that torch.tensor makes of Python's numbers is there at once in this mode's eyes.
+            fresh = function is torch.ops.aten.lift_fresh.default
+            given = tensors_in((args, kwargs))
+            self.bytes += sum(t.nbytes for t in given if fresh or t.device.type == "cpu")
         return result
 
 
@@ -164,10 +172,8 @@ def photographs(folder: Path, count: int) -> list[str]:
 
 
 def forwards_of(images: int, crops: int, batch: int) -> int:
-    """Whole images wait until they fill a batch, and are then cut into batches."""
-    at_once = -(-batch // crops)
-    rest = images % at_once
-    return images // at_once * -(-at_once * crops // batch) + -(-rest * crops // batch)
+    """Every batch but the last is full: an image's cuts may lie in two."""
+    return -(-images * crops // batch)
 
 
 def group_of(count: int, view: Any, batch_size: int) -> pm.MetricGroup:
@@ -235,6 +241,22 @@ def test_metrics_that_see_differently_share_the_decodes(
     assert work == Work(images, 2 * images, 3, cuts * S.forward)
 
 
+@pytest.mark.parametrize("judges", [1, 2])
+@pytest.mark.parametrize("crops", [1, 3, 4, 15])
+def test_a_picture_is_all_that_is_sent_to_the_device_unless_its_cuts_are_fewer_bytes(
+    judges: int, crops: int
+) -> None:
+    images = 2  # whose cuts fill a batch, so that none of them waits
+    view = RandomCrops(S.size, 48, crops, flip_x=True)
+    model = tiny.metric(view=view).model.to("meta")
+    stream = CutStream([CutJudge(model)] * judges, view, batch_size=images)
+    with Sent() as sent:
+        for index in range(images):
+            stream.add(stream.lay_out(tiny.photograph(60, 90, index)))
+    resized, apart = 48 * 72, crops * S.size**2
+    assert sent.bytes == images * 3 * min(resized, apart)
+
+
 @pytest.mark.parametrize("cuts", [2, 3])  # of one alone, one more copy is a view
 def test_a_forward_allocates_no_more_than_its_activations(cuts: int) -> None:
     """float32, four bytes a number; what is a view of something else counts nothing."""
@@ -264,37 +286,3 @@ def test_a_forward_allocates_no_more_than_its_activations(cuts: int) -> None:
         shared(given)
     merged = 2 * 3 * D * D  # a matrix for each block, one at a time
     assert again.bytes == allocated.bytes + 4 * merged
-
-
-def test_a_training_step_computes_no_gradient_of_a_frozen_matrix() -> None:
-    cuts = 3
-    model = tiny.model()
-    model.train()
-    given = torch.zeros(cuts, 3, S.size, S.size, dtype=torch.uint8)
-    with FlopCounterMode(display=False) as flops:
-        model(given).sum().backward()
-    assert flops.get_total_flops() == cuts * S.step
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    pairs = 2 * (3 * S.r * S.D + 3 * S.D * S.r)
-    head = (S.E + 1) * S.hidden + S.hidden + 1
-    assert sum(g.numel() for g in gradients) == pairs + head
-
-
-def test_epochs_on_kept_features_decode_and_encode_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    images, judged = 24, 6  # of tiny.rated_folder; a quarter validates, by the saved file, too
-    counts: list[Work] = []
-    for epochs, cache in ((1, "a"), (3, "b"), (3, "b")):
-        few = replace(FROZEN.optimisation, epochs=epochs)
-        recipe = replace(FROZEN, optimisation=few)
-        with counted(monkeypatch) as work:
-            run(tmp_path, f"run{len(counts)}", tmp_path / cache, recipe)
-        counts.append(work)
-    first, longer, again = counts
-    at_the_end = forwards_of(judged, 1, 32)
-    assert (first.decodes, longer.decodes, again.decodes) == (
-        *[images + judged] * 2,
-        judged,
-    )
-    assert (longer.forwards, again.forwards) == (first.forwards, at_the_end)
