@@ -10,13 +10,10 @@ from __future__ import annotations
 import copy
 import json
 import os
-import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from torch import Tensor, nn
 from perceptmetrics.averaging import CutJudge
 from perceptmetrics.backbones import Backbone
 from perceptmetrics.backbones.vit import VisionTransformer
+from perceptmetrics.destination import ready, replacing, unwritable
 from perceptmetrics.errors import OptionError
 from perceptmetrics.lora import folded_state
 from perceptmetrics.metric import Metric
@@ -66,26 +64,9 @@ def export_onnx(metric: Metric, path: str | os.PathLike[str]) -> Path:
         >>> pm.export_onnx(metric, "memorability.onnx")  # doctest: +SKIP
         PosixPath('memorability.onnx')
     """
-    target = _target(path, ".onnx")
-    _require("onnxscript")
-    scorer = _CutScorer(metric)
-    cuts = torch.zeros(2, *_cut_shape(metric), dtype=torch.uint8)
-    with torch.no_grad(), _clear_errors(metric):
-        program = torch.onnx.export(
-            scorer,
-            (cuts,),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise OptionError(f"torch {torch.__version__} gave no ONNX program; update torch")
-    program.model.metadata_props[METADATA_KEY] = json.dumps(description(metric))
-    program.model.doc_string = metric.card.direction
-    with _replacing(target) as temporary:
+    target = ready(path, ".onnx")
+    program = _onnx_program(metric)
+    with replacing(target) as temporary:
         program.save(temporary, external_data=False)
     return target
 
@@ -98,7 +79,8 @@ def export_openvino(metric: Metric, path: str | os.PathLike[str]) -> Path:
 
     Args:
         metric: In float32, on any device.
-        path: Ends in ``.xml``; the weights lie beside it in a ``.bin``.
+        path: Ends in ``.xml``; the weights lie beside it in a ``.bin``. Files of these names are
+            replaced once the new ones are whole.
 
     Returns:
         The path.
@@ -106,20 +88,22 @@ def export_openvino(metric: Metric, path: str | os.PathLike[str]) -> Path:
     Raises:
         OptionError: As for :func:`export_onnx`, or the package openvino is missing.
     """
-    target = _target(path, ".xml")
-    _require("onnxscript")
-    _require("openvino")
+    target = ready(path, ".xml")
+    program = _onnx_program(metric)
     import openvino
 
-    with tempfile.TemporaryDirectory() as folder:
+    with replacing(target) as temporary:
+        program.save(temporary.with_suffix(".onnx"), external_data=False)
         # Not openvino.convert_model, which has telemetry in it.
-        converted = openvino.Core().read_model(export_onnx(metric, Path(folder) / "metric.onnx"))
+        converted = openvino.Core().read_model(temporary.with_suffix(".onnx"))
         converted.set_rt_info(json.dumps(description(metric)), [METADATA_KEY])
         try:
             # Half the size by float16 would be another metric.
-            openvino.save_model(converted, target, compress_to_fp16=False)
+            openvino.save_model(converted, temporary, compress_to_fp16=False)
         except RuntimeError as error:
-            raise _unwritable(target, str(error)) from error
+            # Its text is of C++ streams and source files.
+            reason = "OpenVINO could not save its files, as on a full disk"
+            raise unwritable(target, reason, "make room or name another place") from error
     return target
 
 
@@ -162,6 +146,28 @@ def description(metric: Metric) -> dict[str, Any]:
         "card": card.to_dict(),
         "made_by": f"perceptmetrics {version('perceptmetrics')}, torch {torch.__version__}",
     }
+
+
+def _onnx_program(metric: Metric) -> torch.onnx.ONNXProgram:
+    """The graph in memory, with its description."""
+    scorer = _CutScorer(metric)
+    cuts = torch.zeros(2, *_cut_shape(metric), dtype=torch.uint8)
+    with torch.no_grad(), _clear_errors(metric):
+        program = torch.onnx.export(
+            scorer,
+            (cuts,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise OptionError(f"torch {torch.__version__} gave no ONNX program; update torch")
+    program.model.metadata_props[METADATA_KEY] = json.dumps(description(metric))
+    program.model.doc_string = metric.card.direction
+    return program
 
 
 class _CutScorer(nn.Module):
@@ -227,29 +233,6 @@ def _cut_shape(metric: Metric) -> tuple[int, int, int]:
     return cuts.shape[3], cuts.shape[1], cuts.shape[2]
 
 
-def _target(path: str | os.PathLike[str], suffix: str) -> Path:
-    if not isinstance(path, (str, os.PathLike)):
-        raise OptionError(f"path {path!r}: expected the name of a file that ends in {suffix}")
-    target = Path(path)
-    if target.suffix.lower() != suffix:
-        raise OptionError(f"{target}: expected a file name that ends in {suffix}")
-    if not target.parent.is_dir():
-        raise _unwritable(target, f"there is no folder {target.parent}")
-    return target
-
-
-def _require(package: str) -> None:
-    if find_spec(package) is None:
-        raise OptionError(
-            f"this export needs the package {package}: run pip install 'perceptmetrics[export]'"
-        )
-
-
-def _unwritable(target: Path, reason: str) -> OptionError:
-    first = (reason.splitlines() or ["unknown reason"])[0]
-    return OptionError(f"cannot write {target}: {first}; make it or name another place")
-
-
 @contextmanager
 def _clear_errors(metric: Metric) -> Iterator[None]:
     from torch.onnx.errors import OnnxExporterError
@@ -263,15 +246,3 @@ def _clear_errors(metric: Metric) -> Iterator[None]:
             f"{metric.card.name} cannot be exported: torch cannot put its encoder or head into an "
             f"ONNX graph ({reason})"
         ) from error
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        temporary.replace(target)
-    except OSError as error:
-        raise _unwritable(target, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("decoding",),
     ("pixels",),
     ("registry", "revision"),
-    ("deferred", "device"),
+    ("deferred", "device", "destination"),
     ("errors",),
 )
 # Folders of files, not of modules.
