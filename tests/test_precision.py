@@ -181,7 +181,10 @@ def test_ranks_of_real_photographs_are_kept(root: Path) -> None:
     kept = root / "benchmarks" / "results" / "precision.json"
     if not kept.is_file():
         pytest.skip("benchmarks/precision.py was not run yet")
-    for name, found in json.loads(kept.read_text()).items():
+    measured = json.loads(kept.read_text())
+    assert set(measured) == {"memorability", "affect", "aesthetics", "iqa"}
+    for name, found in measured.items():
         assert found["images"] >= 200, name
         for output, figures in found["outputs"].items():
-            assert figures["SRCC"] >= 0.999, (name, output)
+            # Photographs that nobody distorted are much alike to `iqa`: docs/speed.md says so.
+            assert figures["SRCC"] >= (0.998 if name == "iqa" else 0.999), (name, output)
