@@ -24,12 +24,13 @@ class LoRAConfig:
     The update is ``alpha / rank * B @ A``.
 
     Attributes:
-        rank: Of each of the pairs of q, k and v.
-        alpha: Scales the update.
+        rank: Of each of the pairs of q, k and v. At most the encoder's width has a meaning; that
+            is looked at where an encoder is known.
+        alpha: Scales the update: above 0, at most 1e6.
         dropout: On the update's input, in training only.
 
     Raises:
-        OptionError: A rank below 1, an alpha not above 0, or a dropout outside [0, 1).
+        OptionError: A rank below 1, an alpha outside (0, 1e6], or a dropout outside [0, 1).
 
     Example:
         >>> LoRAConfig(rank=4)
@@ -41,8 +42,8 @@ class LoRAConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or not 0 < self.alpha < float("inf") or not 0 <= self.dropout < 1:
+        if self.rank < 1 or not 0 < self.alpha <= 1e6 or not 0 <= self.dropout < 1:
             raise OptionError(
                 f"LoRA with rank {self.rank}, alpha {self.alpha}, dropout {self.dropout}: "
-                "expected rank >= 1, alpha > 0 and 0 <= dropout < 1"
+                "expected rank >= 1, 0 < alpha <= 1e6 and 0 <= dropout < 1"
             )

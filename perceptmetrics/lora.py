@@ -187,7 +187,8 @@ def inject(encoder: nn.Module, config: LoRAConfig, seed: int = 0) -> None:
     """Replaces every layer called ``qkv`` by a :class:`LoRALinear`, in place.
 
     Raises:
-        OptionError: The encoder has no fused qkv layer, or has LoRA already.
+        OptionError: The encoder has no fused qkv layer, or has LoRA already, or is narrower than
+            the rank.
     """
     generator = torch.Generator().manual_seed(seed)
     found = False
@@ -196,6 +197,10 @@ def inject(encoder: nn.Module, config: LoRAConfig, seed: int = 0) -> None:
         if isinstance(layer, LoRALinear):
             raise OptionError("this encoder has LoRA already; inject into a plain one")
         if isinstance(layer, nn.Linear):
+            if config.rank > layer.in_features:
+                raise OptionError(
+                    f"rank {config.rank}: expected at most {layer.in_features}, the encoder's width"
+                )
             module.qkv = LoRALinear(layer, config, generator)
             found = True
     if not found:

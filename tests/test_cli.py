@@ -577,6 +577,12 @@ def test_a_run_that_was_killed_early_is_begun_again(
         (("--device", "nonsense"), "device 'nonsense'"),
         (("--lr", "0"), "above zero"),
         (("--alpha", "-1"), "alpha"),
+        (("--alpha", "1e300"), "0 < alpha <= 1e6"),
+        (("--lr", "3e38"), "learning rate 3e+38: expected above zero and at most 1"),
+        (("--weight-decay", "nan"), "weight decay nan"),
+        (("--rank", "33"), "the encoder tiny-percept is 32 wide"),
+        (("--checkpoint-seconds", "nan"), "--checkpoint-seconds nan: expected a number"),
+        (("--seed", "99999999999999999999"), "expected from 0 to 2**63 - 1"),
     ],
 )
 def test_train_finds_what_is_wrong_before_it_starts(

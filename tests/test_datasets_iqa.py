@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 import runpy
 import shutil
 import struct
@@ -16,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -423,15 +425,77 @@ def test_mat_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> No
 
 def test_a_dataset_has_the_same_hash_wherever_it_lies(tmp_path: Path) -> None:
     hashes = []
-    for place in ("here", "there"):
+    for year, place in enumerate(("here", "there"), 2024):
         make_images(tmp_path / place / "images", ["a.jpg", "b.jpg"])
+        written = datetime(year, 1, 1, tzinfo=timezone.utc).timestamp()
+        os.utime(tmp_path / place / "images" / "a.jpg", (written, written))
         data = rated_images(
             tmp_path / place, "images", ["a.jpg", "b.jpg"], [1, 2], dataset="x", source="y"
         )
         hashes.append(data.sha256)
     # What the hash is of, spelt out: it must be the same on every machine.
-    spelt = b'["a.jpg", "b.jpg"]' + struct.pack("<2d", 1, 2)
+    size = (tmp_path / "here" / "images" / "a.jpg").stat().st_size
+    spelt = f'["images", ["a.jpg", "b.jpg"], [{size}, {size}]]'.encode() + struct.pack("<2d", 1, 2)
     assert hashes == [hashlib.sha256(spelt).hexdigest()] * 2
+
+
+def test_changed_images_are_another_dataset(tmp_path: Path) -> None:
+    """Of the same names and ratings: a finished run of the others must not count as done."""
+
+    def hash_of(folder: str) -> str:
+        data = rated_images(tmp_path, folder, ["a.jpg", "b.jpg"], [1, 2], dataset="x", source="y")
+        return data.sha256
+
+    for folder in ("images", "copied"):
+        for name in ("a.jpg", "b.jpg"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / name).write_bytes(b"the pixels")
+    before = hash_of("images")
+    assert hash_of("copied") != before
+    (tmp_path / "images" / "b.jpg").write_bytes(b"other pixels")
+    assert hash_of("images") != before
+    (tmp_path / "images" / "b.jpg").write_bytes(b"the pixels")
+    assert hash_of("images") == before
+
+
+def test_koniq_with_larger_images_is_another_dataset(tmp_path: Path) -> None:
+    """Where 1024x768 is there it is read; even if its files were as large as the others."""
+    (tmp_path / "koniq10k_distributions_sets.csv").write_text(
+        "image_name,MOS,set\na.jpg,50,training\nb.jpg,60,test\n"
+    )
+    make_images(tmp_path / "512x384", ["a.jpg", "b.jpg"])
+    small = DATASETS.get("koniq10k").read(tmp_path)
+    make_images(tmp_path / "1024x768", ["a.jpg", "b.jpg"])
+    large = DATASETS.get("koniq10k").read(tmp_path)
+    assert [image.parent.name for image in (*small.images, *large.images)] == [
+        *("512x384", "512x384"),
+        *("1024x768", "1024x768"),
+    ]
+    assert large.names == small.names
+    assert large.sha256 != small.sha256
+
+
+@pytest.mark.parametrize("at", ["folder", "image", "labels"])
+def test_what_may_not_be_looked_at_is_named_with_its_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    (tmp_path / "dmos.csv").write_text("dist_img,ref_img,dmos\na.png,r.png,3\n")
+    make_images(tmp_path / "images", ["a.png"])
+    locked = tmp_path / {"folder": "images", "image": "images/a.png", "labels": "dmos.csv"}[at]
+
+    def refusing(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Path, *arguments: Any, **options: Any) -> Any:
+            if Path(path) == locked:  # whoever runs the tests, root too
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
+    monkeypatch.setattr(Path, "stat", refusing(Path.stat))
+    expected = f"kadid10k: {locked} cannot be read (Permission denied); mend its rights, and those"
+    with pytest.raises(DataError, match=re.escape(expected)):
+        DATASETS.get("kadid10k").read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["livec", "live", "agiqa3k"])

@@ -205,8 +205,8 @@ def test_a_sweep_notes_a_run_that_fails_and_goes_on(installed: Path, studio: Pat
         installed,
         *("-m", "perceptmetrics", "sweep", *options(studio), "--out", studio / "failing"),
         *("--dataset", "calm-photos", studio / "photos"),
-        *("--folds", "1", "--learning-rates", "1e30,1e-3"),
+        *("--task", "brittle", "--folds", "1", "--learning-rates", "1,1e-3"),
     )
     assert done.returncode == 0, done.stderr
     assert "failed" in done.stdout
-    assert "fold 1, lr 1e+30: the loss is nan" in done.stdout
+    assert "fold 1, lr 1: the loss is inf in step 2 of epoch 1" in done.stdout

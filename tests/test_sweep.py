@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from small_disk import small_disk
 
 from perceptmetrics.errors import DataError, RunFolderError, TrainingError
 from perceptmetrics.evaluation.figures import Figure
@@ -33,6 +34,7 @@ def run(
     out: Path,
     train: Callable[[int, float, Path], None],
     tested: Mapping[int, float] | None = None,
+    folds: Sequence[int] = (1, 2, 3),
 ) -> Sweep:
     values = tested or {1: 0.1, 2: 0.4, 3: 0.9}
 
@@ -44,7 +46,7 @@ def run(
         }
 
     return sweep(
-        [1, 2, 3],
+        folds,
         [1e-4, 1e-3],
         out,
         identify=lambda fold, rate: f"{fold} {rate}",
@@ -102,3 +104,51 @@ def test_a_test_figure_of_another_run_is_not_taken(tmp_path: Path) -> None:
     kept.write_text(kept.read_text().replace("1 0.001", "another run"))
     with pytest.raises(RunFolderError, match="give another --out"):
         run(tmp_path, trained)
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_disk_that_is_full_at_the_end_keeps_the_tables_that_are_there(
+    tmp_path: Path, size: int
+) -> None:
+    run(tmp_path, trained)
+    tables = [tmp_path / "sweep.json", tmp_path / "sweep.md"]
+    wanted = [table.read_text() for table in tables]
+    for table in tables:
+        table.write_text("of an earlier time")
+    said = r"sweep\.json cannot be written.*make room.*the same command goes on"
+    with small_disk(size), pytest.raises(RunFolderError, match=said):
+        run(tmp_path, trained)
+    assert [table.read_text() for table in tables] == ["of an earlier time"] * 2
+    run(tmp_path, trained)
+    assert [table.read_text() for table in tables] == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("run.json", "delete the folder .*lr-0.001, and the same command trains"),
+        ("test.json", "delete it, and the same command judges"),
+    ],
+)
+@pytest.mark.parametrize("text", ["", '{"finger', "[]", '{"fingerprint": "1 0.001"}'])
+def test_a_damaged_record_of_a_run_is_named_with_what_to_do(
+    tmp_path: Path, name: str, remedy: str, text: str
+) -> None:
+    run(tmp_path, trained)
+    (tmp_path / "fold-1" / "lr-0.001" / name).write_text(text)
+    with pytest.raises(RunFolderError, match=rf"{name} cannot be read \(.+\); {remedy}"):
+        run(tmp_path, trained)
+
+
+def test_a_run_that_lost_its_record_is_named_with_what_to_do(tmp_path: Path) -> None:
+    run(tmp_path, trained)
+    (tmp_path / "fold-3" / "lr-0.0001" / "run.json").unlink()
+    with pytest.raises(
+        RunFolderError, match=r"run\.json cannot be read \(No such.*delete the folder"
+    ):
+        run(tmp_path, trained)
+
+
+def test_one_fold_is_not_said_to_be_folds(tmp_path: Path) -> None:
+    run(tmp_path, trained, folds=(2,))
+    assert "the median over 1 fold." in (tmp_path / "sweep.md").read_text()

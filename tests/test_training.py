@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from torch import Tensor, nn
 
 from perceptmetrics.data.batches import training_batches
 from perceptmetrics.data.manifest import Manifest, read_manifest
+from perceptmetrics.data.split import Split
 from perceptmetrics.data.splits import split_by_group
 from perceptmetrics.errors import DataError, ImageError, OptionError, TrainingError
 from perceptmetrics.heads import HeadSpec
 from perceptmetrics.lora import STRATEGIES, LoRAConfig, Strategy
 from perceptmetrics.losses import plcc_loss
 from perceptmetrics.tasks import TASKS, Task
+from perceptmetrics.training.checkpoint import Checkpoints
 from perceptmetrics.training.recipe import Recipe
 from perceptmetrics.training.run import Run, train
 from perceptmetrics.training.source import source_of
@@ -161,6 +164,7 @@ def test_precision_and_schedule_are_options(tmp_path: Path, how: dict[str, Any])
     [
         ({"batch_size": 1}, "batch_size is 1, expected at least 2"),
         ({"replicas": 0}, "replicas is 0"),
+        ({"seed": 2**64}, r"seed is 18446744073709551616, expected from 0 to 2\*\*63 - 1"),
         ({"train_view": RandomCrops(32, 40, 3)}, "gives 3 cuts"),
     ],
 )
@@ -175,6 +179,21 @@ def test_too_few_groups_are_found_before_training(tmp_path: Path) -> None:
     lumped = replace(data, groups=tuple(f"ref{i % 4}" for i in range(len(data))))
     with pytest.raises(DataError, match="raise --validation-fraction"):
         source_of(tiny.TASK, lumped, validation_fraction=0.25)
+    with pytest.raises(
+        DataError, match=r"^the split of photos leaves 18 training images and 1 val"
+    ):
+        source_of(tiny.TASK, lumped, name="photos", validation_fraction=0.25)
+
+
+def test_a_split_that_leaves_too_little_is_named_without_an_option_that_does_nothing(
+    tmp_path: Path,
+) -> None:
+    data = read_manifest(tiny.rated_folder(tmp_path), tiny.TASK)
+    split = Split("koniq10k", "loda-2", data.names[:20], data.names[20:21], data.names[21:])
+    with pytest.raises(DataError, match=r"^split 'loda-2' of koniq10k leaves 20 .* and 1 ") as told:
+        source_of(tiny.TASK, data, name="koniq10k", split=split)
+    assert "--validation-fraction" not in str(told.value)
+    assert "give another split, or more images" in str(told.value)
 
 
 def test_ratings_on_another_scale_are_not_said_to_be_on_the_tasks(tmp_path: Path) -> None:
@@ -251,9 +270,71 @@ def test_a_validation_score_that_is_not_a_number_stops_the_run() -> None:
         scripted([float("nan")], Optimisation())
 
 
-def test_impossible_numbers_are_refused() -> None:
-    with pytest.raises(OptionError, match="must be above zero"):
-        Optimisation(epochs=0)
+def one_weight(
+    folder: Path, loss: Callable[[Tensor, Tensor], Tensor], steps: int
+) -> tuple[list[Epoch], dict[str, Tensor]]:
+    """Fits one weight, with checkpoints at the end of epochs only."""
+    model = nn.Linear(1, 1, bias=False)
+    batch = {"a": (torch.ones(2, 1), torch.full((2, 1), 5.0))}
+    return fit(
+        model,
+        forward=lambda parts: {name: model(part) for name, part in parts.items()},
+        losses={"a": loss},
+        batches=lambda epoch, start: [batch] * (steps - start),
+        steps=steps,
+        validate=lambda: 0.5,
+        state=lambda: dict(model.state_dict()),
+        load=model.load_state_dict,
+        how=Optimisation(),
+        checkpoints=Checkpoints(folder, "a run"),
+    )
+
+
+def test_a_loss_that_is_not_a_number_leaves_the_last_checkpoint_as_it_was(tmp_path: Path) -> None:
+    """The weights may be ruined by then; going on from the last one comes to the same."""
+    seen = 0
+
+    def loss(prediction: Tensor, target: Tensor) -> Tensor:
+        nonlocal seen
+        seen += 1
+        return (prediction - target).square().mean() * (float("nan") if seen % 5 == 0 else 1)
+
+    with pytest.raises(TrainingError, match=r"loss is nan in step 2 of epoch 2.*another --out"):
+        one_weight(tmp_path, loss, steps=3)
+    kept = Checkpoints(tmp_path, "a run").state
+    assert kept is not None
+    assert (kept["epoch"], kept["step"]) == (1, 0)
+    seen = 3
+    with pytest.raises(TrainingError, match="loss is nan in step 2 of epoch 2"):
+        one_weight(tmp_path, loss, steps=3)
+
+
+def test_weights_that_a_step_ruined_are_not_kept(tmp_path: Path) -> None:
+    """The root of nothing is 0, its slope is infinite, and no further loss of the epoch tells."""
+
+    def loss(prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - prediction.detach()).abs().sqrt().mean()
+
+    with pytest.raises(TrainingError, match="weights are not finite after step 1 of epoch 1"):
+        one_weight(tmp_path, loss, steps=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epochs": 0}, "must be above zero"),
+        ({"learning_rate": float("nan")}, "learning rate nan: expected above zero and at most 1"),
+        ({"learning_rate": 3e38}, "at most 1, as in 1e-4"),
+        ({"weight_decay": float("nan")}, "weight decay nan at learning rate 0.0001"),
+        ({"weight_decay": -0.1}, "expected from 0 to 10000"),
+        ({"weight_decay": 1e300}, "expected from 0 to 10000"),
+    ],
+    ids=str,
+)
+def test_impossible_numbers_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Optimisation(**wrong)
 
 
 def manifest(tmp_path: Path) -> Manifest:
@@ -303,6 +384,7 @@ def test_a_split_keeps_groups_whole_and_ignores_the_order_of_rows() -> None:
         ("image,score\nnone.png,1", "line 2: there is no image"),
         ("image,score\n00.png,high", "line 2: score is 'high', expected a finite number"),
         ("image,score\n00.png,nan", "expected a finite number"),
+        ("image,score\n00.png,1e300", "line 2: score is '1e300', expected a finite number of at"),
         ("image,score\n00.png", "line 2: expected 2 columns"),
     ],
 )

@@ -64,7 +64,7 @@ def plug_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     The registries that are already filled are exchanged for new ones, which look again.
     """
-    from perceptmetrics import backbones, create, locate, metrics, tasks
+    from perceptmetrics import backbones, create, listing, locate, metrics, tasks
     from perceptmetrics.registry import Registry
 
     monkeypatch.syspath_prepend(str(folder))
@@ -83,11 +83,11 @@ def plug_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         package="perceptmetrics.metrics.builtin",
         group="perceptmetrics.metrics",
     )
-    for module in (backbones, create, locate):
+    for module in (backbones, create, listing, locate):
         monkeypatch.setattr(module, "BACKBONES", new_backbones)
-    for module in (tasks, create, locate):
+    for module in (tasks, listing, locate):
         monkeypatch.setattr(module, "TASKS", new_tasks)
-    for module in (metrics, create, locate):
+    for module in (metrics, listing, locate):
         monkeypatch.setattr(module, "METRICS", new_metrics)
     # What the entry points resolve to must be of this process, not of an earlier test's folder.
     monkeypatch.delitem(sys.modules, "tiny_percept", raising=False)

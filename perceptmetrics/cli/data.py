@@ -187,7 +187,7 @@ def _text(report: Report) -> str:
     alone = report.groups == report.images
     rows += [
         ["groups", "each image by itself" if alone else f"{report.groups:,}, kept whole in splits"],
-        ["sha256", f"{report.sha256} (names and labels)"],
+        ["sha256", f"{report.sha256} (names, ratings and file sizes)"],
     ]
     if report.images != report.published:
         rows.append(["whole set", report.source])

@@ -9,7 +9,7 @@ import click
 
 from perceptmetrics.cli.train_options import train_options
 from perceptmetrics.cli.train_plan import TrainPlan
-from perceptmetrics.errors import DataError, OptionError
+from perceptmetrics.errors import DataError, OptionError, RunFolderError
 
 if TYPE_CHECKING:
     from perceptmetrics.training.source import Source
@@ -21,7 +21,7 @@ def _rates(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
         rates = tuple(float(rate) for rate in value.split(","))
     except ValueError:
         rates = ()
-    if not rates or min(rates) <= 0:
+    if not rates or not all(rate > 0 for rate in rates):  # NaN is not
         raise click.BadParameter(f"{value!r}: expected numbers above zero, as in 1e-4,5e-4")
     return rates
 
@@ -44,7 +44,7 @@ def _rates(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
     "--folds",
     type=click.IntRange(min=1),
     help="How many: the first splits of the dataset's protocol (else all), or the folds that "
-    "--data is cut into (else 5).",
+    "--data is cut into (else 5). A column split of --data is its only fold.",
 )
 @train_options
 @click.pass_context
@@ -77,10 +77,19 @@ def sweep(
     options.check()
     if options.splits:
         raise OptionError("a sweep draws its own folds; leave --split out, or use train")
+    if options.validation_fraction is not None:
+        raise OptionError(
+            "the folds of a sweep say what validates; leave --validation-fraction out, or give "
+            "--data a column split with rows val, and rows test"
+        )
+    recipes = {rate: options.recipe(rate) for rate in learning_rates}
     count = options.fold_count(folds)
     engine = engine_for(options.device)
     if engine.world > 1:
-        raise OptionError("a sweep runs in one process; give torchrun to train")
+        raise OptionError(
+            "a sweep runs in one process; train each run by torchrun into its place, OUT/fold-1/"
+            "lr-0.0001 and so on, and then this sweep without torchrun judges them"
+        )
     backbone, base, base_name = options.encoder()
     command = ctx.meta["perceptmetrics.command_line"]
     read: dict[int, list[Source]] = {}
@@ -90,13 +99,22 @@ def sweep(
             read.clear()  # one fold at a time
             read[fold] = options.sources(fold, count)
             if any(source.test is None for source in read[fold]):
-                raise DataError(f"fold {fold} has no test part; a sweep judges on one")
+                raise DataError(
+                    f"fold {fold} has no test part, on which a sweep judges; give some rows the "
+                    "split test, or use train"
+                )
         return read[fold]
 
     def train(fold: int, rate: float, folder: Path) -> None:
         click.echo(f"fold {fold}, learning rate {rate:g}", err=True)
-        sources, recipe = sources_of(fold), options.recipe(rate)
-        folder.mkdir(parents=True, exist_ok=True)
+        sources, recipe = sources_of(fold), recipes[rate]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(
+                f"cannot make the folder {folder}: {error.strerror}; make room or mend its rights, "
+                "and the same command goes on, or give another --out"
+            ) from error
         with watch_run(options, sources, folder, speaks=True) as watch:
             run_training(
                 sources,
@@ -138,7 +156,7 @@ def sweep(
         return figures
 
     def identify(fold: int, rate: float) -> str:
-        return run_fingerprint(sources_of(fold), base, options.recipe(rate))
+        return run_fingerprint(sources_of(fold), base, recipes[rate])
 
     def report(cell: Cell) -> None:
         said = cell.error or f"validation {cell.validation:.4f}"
@@ -160,4 +178,4 @@ def sweep(
         command=command,
         report=report,
     )
-    click.echo((out / TABLE_FILE).read_text(encoding="utf-8"))
+    click.echo((out / TABLE_FILE).read_text(encoding="utf-8", errors="surrogateescape"))

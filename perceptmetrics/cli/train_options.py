@@ -43,9 +43,8 @@ _DATA = (
     _option(
         "--validation-fraction",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        default=0.1,
         help="Without a split: share of the images (or groups) that training never sees; it "
-        "chooses the best epoch.",
+        "chooses the best epoch. Else 0.1.",
     ),
     _option("--images", type=_FOLDER, help="What image paths are relative to; else --data's own."),
     _option("--image-column", help="Else image, image_name, path, file or filename."),
@@ -128,7 +127,7 @@ _MACHINE = (
     _option("--no-feature-cache", is_flag=True, help="Encode in every epoch, also what is frozen."),
     _option(
         "--checkpoint-seconds",
-        type=click.FloatRange(min=0),
+        type=click.FloatRange(min=0, min_open=True),
         default=300.0,
         help="Least time between checkpoints inside an epoch.",
     ),

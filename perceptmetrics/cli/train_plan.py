@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from perceptmetrics.weights.base import LoadedBase
 
 OWN_FOLDS = 5  # that data of one's own is cut into where nothing else is asked for
+OWN_VALIDATION = 0.1  # of it, where no split says what validates
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class TrainPlan:
     datasets: tuple[tuple[str, str], ...]
     combination: tuple[str, str] | None
     splits: tuple[Path, ...]
-    validation_fraction: float
+    validation_fraction: float | None
     images: Path | None
     image_column: str | None
     target_columns: tuple[str, ...]
@@ -75,7 +77,22 @@ class TrainPlan:
         """
         if not self.named and self.task_name is None:
             raise OptionError("--data needs --task: what is judged; see 'perceptmetrics list'")
-        self.backbone()
+        if not math.isfinite(self.checkpoint_seconds):
+            raise OptionError(
+                f"--checkpoint-seconds {self.checkpoint_seconds}: expected a number, as in 300"
+            )
+        if self.named or self.splits:
+            self._check_fraction("a split file, or the dataset's protocol,")
+        width = self.backbone().width
+        if self.strategy == "lora" and self.rank > width:
+            raise OptionError(
+                f"--rank {self.rank}: the encoder {self.backbone_name} is {width} wide, so a "
+                f"higher rank than that brings nothing; 16 is usual, expected at most {width}"
+            )
+
+    def _check_fraction(self, who: str) -> None:
+        if self.validation_fraction is not None:
+            raise OptionError(f"{who} says what validates; leave --validation-fraction out")
 
     @property
     def named(self) -> tuple[tuple[str, Path], ...]:
@@ -97,9 +114,14 @@ class TrainPlan:
     def fold_count(self, asked: int | None) -> int:
         """How many folds a sweep has: as asked, else those of the protocol, or five.
 
+        A manifest that says itself what is test has that one fold.
+
         Raises:
             DataError: More than a dataset's protocol has.
+            OptionError: More than one of a manifest with a column ``split``.
         """
+        from perceptmetrics.data.split_column import COLUMN
+        from perceptmetrics.data.tables import read_table
         from perceptmetrics.datasets import DATASETS
 
         counts = []
@@ -107,8 +129,15 @@ class TrainPlan:
             dataset = DATASETS.get(name)
             drawn = len(dataset.splits(dataset.read(root), root))
             counts.append(dataset.protocol_splits or drawn)
-        if not counts:
-            return asked or OWN_FOLDS
+        if self.data is not None:
+            if COLUMN not in read_table(self.data).columns:
+                return asked or OWN_FOLDS
+            if asked not in (None, 1):
+                raise OptionError(
+                    f"--folds {asked}: the column {COLUMN} of {self.data} is the only fold; leave "
+                    "--folds out, or remove the column to have folds drawn"
+                )
+            return 1
         # A dataset with one split has the same in every fold.
         most = min((count for count in counts if count > 1), default=1)
         if asked is not None and asked > most:
@@ -120,7 +149,7 @@ class TrainPlan:
 
         Args:
             fold: Which split of a published dataset's protocol, from 1, where no file names one.
-            folds: Cut data of one's own into so many folds, and take that one.
+            folds: Cut data of one's own that states no split into so many folds, and take that one.
 
         Raises:
             OptionError: Options that do not go together.
@@ -165,15 +194,16 @@ class TrainPlan:
             target_columns=self.target_columns,
             group_column=self.group_column,
         )
-        if folds is not None:
-            split: Split | None = fold_splits(rated, self.data.stem, folds=folds)[fold - 1]
-        else:
-            split = self._split_file(0) or split_of_manifest(self.data, rated)
+        split = self._split_file(0) or split_of_manifest(self.data, rated)
+        if split is None and folds is not None:
+            split = fold_splits(rated, self.data.stem, folds=folds)[fold - 1]
+        if split is not None:
+            self._check_fraction(f"split {split.name!r} of {split.dataset}")
         return source_of(
             task,
             rated,
             split=split,
-            validation_fraction=self.validation_fraction,
+            validation_fraction=self.validation_fraction or OWN_VALIDATION,
             seed=self.seed,
         )
 

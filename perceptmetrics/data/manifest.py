@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from perceptmetrics.data.alike import joined_groups
 from perceptmetrics.data.tables import Table, read_table
 from perceptmetrics.errors import DataError
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 IMAGE_COLUMNS = ("image", "image_name", "path", "file", "filename")
 SCORE_COLUMNS = ("score", "mos", "MOS", "rating")
 LABEL_COLUMNS = ("label", "class", "emotion")
+LARGEST_RATING = 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +34,10 @@ class Manifest:
         names: What each image is called on every machine: its path inside the dataset's folder,
             with forward slashes, or the entry of the manifest. Splits name images by it.
         targets: (N, K) float64 ratings, or (N,) int64 class indices.
-        groups: What must stay on one side of a split (the reference image); one entry an image.
-        sha256: Hash of targets, and of names or of the files' contents: the same data, wherever it
-            lies.
+        groups: What must stay on one side of a split (the reference image, or copies of one
+            image); one entry an image.
+        sha256: Hash of targets, and of names and file sizes (a published dataset) or of the files'
+            contents (a manifest): the same data, wherever it lies.
         columns: What else is known of the images: name -> N texts, an empty one where a cell is
             missing. Errors can be broken down by them; they enter no hash.
 
@@ -123,10 +127,13 @@ def read_manifest(
         images: The folder that image paths are relative to; the file's own when ``None``.
         image_column: The column of image paths, where it has another name.
         target_columns: The columns of the targets, in the order of the task's outputs.
-        group_column: What must stay on one side of a split, such as the reference image.
+        group_column: What must stay on one side of a split, such as the reference image; each
+            image by itself when ``None``.
 
     Returns:
-        The rows in their order; every other column is kept in :attr:`Manifest.columns`.
+        The rows in their order; every other column is kept in :attr:`Manifest.columns`. Groups
+        that hold the same image, byte for byte, are one: a warning counts such images, and
+        another those whose rows differ in the targets.
 
     Raises:
         DataError: A column, a file or a value is missing or cannot be read; the row is named.
@@ -162,13 +169,21 @@ def read_manifest(
         targets.append(_target(where, row, keys, task))
         groups.append(row[group_column] if group_column else row[image_key])
     array = np.asarray(targets, np.int64 if task.kind == "classification" else np.float64)
-    digest = _digest(files, array)
+    contents = _contents(files)
+    _warn_of_alike(table, names, contents, keys, array)
     columns = {
         name: tuple(row[name] for row in table.rows)
         for name in table.columns
         if name not in (image_key, *keys)
     }
-    return Manifest(tuple(files), tuple(names), array, tuple(groups), digest, columns)
+    return Manifest(
+        tuple(files),
+        tuple(names),
+        array,
+        joined_groups(groups, contents),
+        hashlib.sha256(b"".join((np.ascontiguousarray(array).tobytes(), *contents))).hexdigest(),
+        columns,
+    )
 
 
 def _target_keys(table: Table, task: Task, asked: Sequence[str]) -> tuple[str, ...]:
@@ -202,17 +217,53 @@ def _target(where: str, row: dict[str, str], keys: tuple[str, ...], task: Task) 
             value = float(row[key])
         except ValueError:
             value = float("nan")
-        if not np.isfinite(value):
-            raise DataError(f"{where}: {key} is {row[key]!r}, expected a finite number")
+        # Losses square them in float32.
+        if not abs(value) <= LARGEST_RATING:
+            raise DataError(
+                f"{where}: {key} is {row[key]!r}, expected a finite number of at most 1e15"
+            )
         values.append(value)
     return values
 
 
-def _digest(files: Sequence[Path], targets: npt.NDArray[Any]) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(targets).tobytes())
+def _contents(files: Sequence[Path]) -> list[bytes]:
+    """The hash of each file."""
+    contents = []
     for file in files:
         try:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            contents.append(hashlib.sha256(file.read_bytes()).digest())
         except OSError as error:
             raise DataError(f"{file} cannot be read: {error}") from error
-    return digest.hexdigest()
+    return contents
+
+
+def _warn_of_alike(
+    table: Table,
+    names: Sequence[str],
+    contents: Sequence[bytes],
+    keys: Sequence[str],
+    targets: npt.NDArray[Any],
+) -> None:
+    places: dict[bytes, list[int]] = {}
+    for place, content in enumerate(contents):
+        places.setdefault(content, []).append(place)
+    alike = [rows for rows in places.values() if len(rows) > 1]
+    if not alike:
+        return
+    one, other = (names[row] for row in alike[0][:2])
+    example = f"{one} stands there twice" if one == other else f"{one} and {other} are the same"
+    warnings.warn(
+        f"{table.path}: {len(names):,} rows show {len(places):,} images ({example}); rows of one "
+        "image stay on one side of a split",
+        stacklevel=3,
+    )
+    pairs = [(rows[0], row) for rows in alike for row in rows[1:]]
+    differ = [(first, row) for first, row in pairs if (targets[first] != targets[row]).any()]
+    if differ:
+        said = (", ".join(table.rows[row][key] for key in keys) for row in differ[0])
+        warnings.warn(
+            f"{table.path}: rows of one image differ in {', '.join(keys)}; images of which they "
+            f"do: {len({first for first, _ in differ}):,}, such as {names[differ[0][0]]} "
+            f"({' and '.join(said)}); each row counts by itself, so give one row an image",
+            stacklevel=3,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +55,11 @@ def read_table(path: Path) -> Table:
 
     Returns:
         At least one row. Numbers of Parquet come as the shortest text that reads back as the same
-        number; what is missing comes as an empty text.
+        number; what is missing comes as an empty text. Cells of a CSV come without the spaces
+        around them, and lines of nothing but spaces are passed over.
 
     Raises:
-        DataError: The file cannot be read, or holds no rows.
+        DataError: The file cannot be read, holds no rows, or has two columns of one name.
         OptionError: It is Parquet and pyarrow is not installed.
 
     Example:
@@ -70,6 +72,13 @@ def read_table(path: Path) -> Table:
         (('image', 'score'), ({'image': 'a.jpg', 'score': '3.5'},))
     """
     table = _read_parquet(path) if path.suffix.lower() in PARQUET else _read_csv(path)
+    # Columns without a name, as programs leave them at the end of a line, nobody can ask for.
+    twice = [name for name, count in Counter(table.columns).items() if name and count > 1]
+    if twice:
+        raise DataError(
+            f"{path} has {table.columns.count(twice[0])} columns {twice[0]!r}; expected names that "
+            "differ, rename or remove all but one"
+        )
     if not table.rows:
         raise DataError(f"{path} holds no rows; expected a header and one row an image")
     return table
@@ -78,21 +87,30 @@ def read_table(path: Path) -> Table:
 def _read_csv(path: Path) -> Table:
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            sample = stream.read(8192)
+            sample = stream.read(8192).splitlines()
             stream.seek(0)
-            first = sample.splitlines()[0] if sample else ""
+            first = next((line for line in sample if line.strip()), "")
             delimiter = max(",;\t", key=first.count)
-            reader = csv.DictReader(stream, delimiter=delimiter)
-            header = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = header
-            rows = [(reader.line_num, row) for row in reader]
+            reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True)
+            stripped = (([cell.strip() for cell in line], reader.line_num) for line in reader)
+            # Of a tab file, a line of nothing but tabs is as blank as one of spaces.
+            lines = [
+                (cells, number)
+                for cells, number in stripped
+                if any(cells) or (len(cells) > 1 and delimiter != "\t")
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}; expected a UTF-8 CSV") from error
-    for number, row in rows:
-        if None in row or None in row.values():
+    header = lines[0][0] if lines else []
+    for cells, number in lines[1:]:
+        if len(cells) != len(header):
             raise DataError(f"{path}, line {number}: expected {len(header)} columns as the header")
-    places = tuple(f"{path}, line {number}" for number, _ in rows)
-    return Table(path, tuple(header), tuple(row for _, row in rows), places)
+    return Table(
+        path,
+        tuple(header),
+        tuple(dict(zip(header, cells, strict=True)) for cells, _ in lines[1:]),
+        tuple(f"{path}, line {number}" for _, number in lines[1:]),
+    )
 
 
 def _read_parquet(path: Path) -> Table:

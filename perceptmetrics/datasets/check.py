@@ -83,7 +83,7 @@ class Report:
         direction: What a higher score means.
         turned: What was done to the published labels; empty for nothing.
         groups: How many groups must stay whole in a split; as many as images where each is alone.
-        sha256: Of names and labels.
+        sha256: Of the image folder, names, labels and file sizes.
         source: Where the dataset is to be had.
     """
 

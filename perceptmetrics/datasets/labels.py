@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,8 +35,8 @@ def label_file(
         layout: The files and folders that are expected in ``root``.
 
     Raises:
-        DataError: There is no such file, or nothing is in it; the text names it, the layout and the
-            source.
+        DataError: There is no such file, nothing is in it, or its folder may not be entered; the
+            text names it, and the layout and the source where it is missing.
 
     Example:
         >>> label_file(Path("/no/where"), "dmos.csv", dataset="kadid10k", source="example.org")
@@ -44,17 +45,23 @@ def label_file(
         perceptmetrics.errors.DataError: kadid10k: there is no folder /no/where; give the folder \
 into which the dataset was unpacked; to be had at: example.org
     """
-    if not root.is_dir():
+    path = root / relative
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
+    except OSError as error:
+        raise _locked(dataset, error, path) from error
+    if found is None and not root.is_dir():
         raise DataError(
             f"{dataset}: there is no folder {root}; give the folder into which the dataset was "
             f"unpacked; to be had at: {source}"
         )
-    path = root / relative
-    if not path.is_file():
+    if found is None or not stat.S_ISREG(found.st_mode):
         tree = ", ".join(line.strip() for line in layout.splitlines() if line.strip())
         expected = f"; expected in {root}: {tree}" if tree else ""
         raise DataError(f"{dataset}: there is no file {path}{expected}; to be had at: {source}")
-    if not path.stat().st_size:
+    if not found.st_size:
         raise DataError(
             f"{dataset}: {path} is empty, as an unpacking that was interrupted leaves it; unpack "
             f"the dataset again; to be had at: {source}"
@@ -214,11 +221,14 @@ def rated_images(
         columns: See :attr:`Manifest.columns`.
 
     Returns:
-        Rows in the order of ``names``. Its ``sha256`` covers names and targets, not the pixels.
+        Rows in the order of ``names``. Its ``sha256`` covers ``folder``, names, targets and the
+        size in bytes of each file, not the pixels, which would all have to be read, nor when a
+        file was written: a copy of the folder is the same data.
 
     Raises:
-        DataError: There are no names, a name stands twice, a rating is not finite, or images are
-            missing: one error that counts them and names the first few.
+        DataError: There are no names, a name stands twice, a rating is not finite, a folder or a
+            file may not be looked at, or images are missing: one error that counts them and names
+            the first few.
     """
     if not names:
         raise DataError(
@@ -243,7 +253,11 @@ def rated_images(
     else:
         array = array.astype(np.int64)
     base = root / folder
-    images = _located(base, names, any_case=any_case)
+    try:
+        images = _located(base, names, any_case=any_case)
+        sizes = [image.stat().st_size for image in images if image is not None]
+    except OSError as error:
+        raise _locked(dataset, error, base) from error
     missing = [name for name, image in zip(names, images, strict=True) if image is None]
     if missing:
         few = ", ".join(missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
@@ -256,8 +270,15 @@ def rated_images(
         tuple(names),
         array,
         tuple(names if groups is None else groups),
-        _digest(names, array),
+        _digest(Path(folder).as_posix(), names, sizes, array),
         {name: tuple(cells) for name, cells in (columns or {}).items()},
+    )
+
+
+def _locked(dataset: str, error: OSError, path: Path) -> DataError:
+    return DataError(
+        f"{dataset}: {error.filename or path} cannot be read ({error.strerror or error}); mend its "
+        "rights, and those of the folders above it"
     )
 
 
@@ -280,16 +301,17 @@ def _files(folder: Path, *, any_case: bool) -> dict[str, Path]:
     # What a damaged file gives for a name may be none that a file can have: a null byte, say.
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
-    except OSError as error:
-        raise DataError(f"{folder} cannot be listed: {error}") from error
     if not any_case:
         return exact
     # A name as it stands wins over one that differs in case.
     return {**{name.casefold(): path for name, path in sorted(exact.items())}, **exact}
 
 
-def _digest(names: Sequence[str], targets: npt.NDArray[Any]) -> str:
-    digest = hashlib.sha256(json.dumps(list(names), ensure_ascii=False).encode())
+def _digest(
+    folder: str, names: Sequence[str], sizes: Sequence[int], targets: npt.NDArray[Any]
+) -> str:
+    described = [folder, list(names), list(sizes)]
+    digest = hashlib.sha256(json.dumps(described, ensure_ascii=False).encode())
     # The byte order is stated, so that the hash is the same on every machine.
     digest.update(targets.astype(targets.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()

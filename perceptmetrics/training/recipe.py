@@ -29,7 +29,11 @@ class Recipe:
         recompute: Gradient checkpointing: less memory, about a third more time.
         validation_view: What is seen when an epoch is judged; fewer crops than when scoring save
             time. The figures on the card are computed with ``eval_view``.
+        seed: Of LoRA, heads, dropout and the order of images: from 0 to 2**63 - 1.
         half: Store the adapter's matrices as float16.
+
+    Raises:
+        OptionError: What does not go together, or a number outside of its range.
     """
 
     strategy: Strategy = "lora"
@@ -56,6 +60,8 @@ class Recipe:
             )
         if self.batch_size < 2:
             raise OptionError(f"batch_size is {self.batch_size}, expected at least 2")
+        if not 0 <= self.seed < 2**63:
+            raise OptionError(f"seed is {self.seed}, expected from 0 to 2**63 - 1")
         if self.replicas is not None and self.replicas < 1:
             raise OptionError(f"replicas is {self.replicas}, expected at least 1")
         if self.train_view is not None and self.train_view.count != 1:

@@ -48,11 +48,17 @@ class Source:
         for part in (self.training, self.validation):
             _check_targets(self.task, part)
         if len(set(self.validation.groups)) < 2 or len(self.training) < 2:
+            remedy = "raise --validation-fraction" if self.split is None else "give another split"
             raise DataError(
-                f"the split leaves {len(self.training)} training images and "
+                f"{self._which_split()} leaves {len(self.training)} training images and "
                 f"{len(set(self.validation.groups))} validation images (or groups of them), "
-                "expected at least 2 of each; raise --validation-fraction, or give more images"
+                f"expected at least 2 of each; {remedy}, or more images"
             )
+
+    def _which_split(self) -> str:
+        if self.split is not None:
+            return f"split {self.split.name!r} of {self.split.dataset}"
+        return "the split" if self.name == DEFAULT_DATASET else f"the split of {self.name}"
 
 
 def _check_targets(task: Task, part: Manifest) -> None:

@@ -18,6 +18,7 @@ from perceptmetrics.errors import PerceptError, RunFolderError, TrainingError
 from perceptmetrics.evaluation.evaluate import Average, over_splits
 from perceptmetrics.evaluation.figures import Figure
 from perceptmetrics.training.record import RUN_FILE
+from perceptmetrics.training.writing import write_text
 from perceptmetrics.weights.adapter import ADAPTER_FILE
 
 PAPER_LEARNING_RATES = (5e-5, 1e-4, 5e-4, 1e-3)
@@ -96,8 +97,8 @@ def sweep(
         report: Called after each run.
 
     Raises:
-        RunFolderError: The folder holds runs with other options, data or folds, or cannot be
-            written.
+        RunFolderError: The folder holds runs with other options, data or folds, or a damaged
+            record of one, or cannot be written.
         TrainingError: Every run of a fold failed; the table of the others is written first.
     """
     cells: list[Cell] = []
@@ -121,10 +122,8 @@ def sweep(
         if tested
     }
     found = Sweep(tuple(cells), tested, summed)
-    (out / SWEEP_FILE).write_text(
-        json.dumps({"command": command, **_plain(found)}, indent=1) + "\n", encoding="utf-8"
-    )
-    (out / TABLE_FILE).write_text(table(found, averages, command), encoding="utf-8")
+    write_text(out / SWEEP_FILE, json.dumps({"command": command, **_plain(found)}, indent=1) + "\n")
+    write_text(out / TABLE_FILE, table(found, averages, command))
     if failed:
         raise TrainingError(
             f"every run of fold {failed[0].fold} failed, one of them so: {failed[0].error}; "
@@ -147,11 +146,35 @@ def _cell(
             raise  # of the folder, not of this run: the next one would fail in the same way
         except PerceptError as error:
             return Cell(fold, rate, folder, error=str(error))
-    record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    if record.get("fingerprint") != fingerprint:
-        raise _foreign(folder)
-    scores = [data["figures"][data["selects_by"]] for data in record["datasets"].values()]
-    return Cell(fold, rate, folder, sum(scores) / len(scores))
+    file = folder / RUN_FILE
+    remedy = f"delete the folder {folder}, and the same command trains that run again"
+    record = _record_of(file, fingerprint, remedy)
+    try:
+        scores = [data["figures"][data["selects_by"]] for data in record["datasets"].values()]
+        return Cell(fold, rate, folder, sum(scores) / len(scores))
+    except _MISSHAPEN as error:
+        raise _damaged(file, error, remedy) from error
+
+
+# What a file of ours raises where it was changed and is still JSON.
+_MISSHAPEN = (AttributeError, LookupError, TypeError, ZeroDivisionError)
+
+
+def _record_of(file: Path, fingerprint: str, remedy: str) -> dict[str, Any]:
+    """A JSON file that a run left, if it is of this run."""
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        if record.get("fingerprint") != fingerprint:
+            raise _foreign(file.parent)
+    except (OSError, ValueError, AttributeError) as error:
+        raise _damaged(file, error, remedy) from error
+    return dict(record)
+
+
+def _damaged(file: Path, error: Exception, remedy: str) -> RunFolderError:
+    said = error.strerror if isinstance(error, OSError) else error
+    reason = said if isinstance(error, (OSError, ValueError)) else repr(said)
+    return RunFolderError(f"{file} cannot be read ({reason}); {remedy}")
 
 
 def _foreign(folder: Path) -> RunFolderError:
@@ -171,13 +194,13 @@ def _tested(
             "fingerprint": fingerprint,
             "figures": {name: [_record(f) for f in found] for name, found in figures.items()},
         }
-        unfinished = kept.with_suffix(".part")
-        unfinished.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(kept)
-    read = json.loads(kept.read_text(encoding="utf-8"))
-    if read.get("fingerprint") != fingerprint:
-        raise _foreign(cell.folder)
-    return {name: [_figure(one) for one in found] for name, found in read["figures"].items()}
+        write_text(kept, json.dumps(plain, indent=1) + "\n")
+    remedy = "delete it, and the same command judges that run again"
+    read = _record_of(kept, fingerprint, remedy)
+    try:
+        return {name: [_figure(one) for one in found] for name, found in read["figures"].items()}
+    except _MISSHAPEN as error:
+        raise _damaged(kept, error, remedy) from error
 
 
 def _record(figure: Figure) -> dict[str, Any]:
@@ -217,7 +240,8 @@ def table(found: Sweep, averages: Mapping[str, Average], command: str = "") -> s
     for name, summed in found.over_folds.items():
         average = averages[name]
         title = "" if len(found.over_folds) == 1 else f" of {name}"
-        lines += ["", f"Test part{title}: the {average} over {len(found.folds)} folds."]
+        folds = f"{len(found.folds)} fold{'s' * (len(found.folds) > 1)}"
+        lines += ["", f"Test part{title}: the {average} over {folds}."]
         lines += ["", _row(["fold", *(f"{f.output} {f.name}" for f in summed)])]
         lines.append(_row(["---"] * (len(summed) + 1)))
         for fold, one in found.folds.items():

@@ -31,12 +31,21 @@ class Optimisation:
     Attributes:
         epochs: At most.
         patience: Epochs without a better validation score before stopping.
-        learning_rate: The paper explores 5e-5, 1e-4, 5e-4 and 1e-3.
-        weight_decay: Of AdamW.
+        learning_rate: About how far AdamW moves each weight in a step: above 0, at most 1. The
+            paper explores 5e-5, 1e-4, 5e-4 and 1e-3.
+        weight_decay: Of AdamW, which takes ``learning_rate * weight_decay`` of each weight off it
+            in a step: that is from 0 to 1.
         schedule: ``constant``, or ``one-cycle`` (up, then down to zero over all epochs).
         precision: ``fp32``, or ``bf16`` or ``fp16`` for autocast where the device has it.
         rows: Cuts that are encoded at once, where a batch does not fit the memory; the gradient
             is still that of the whole batch, and each cut is encoded twice.
+
+    Raises:
+        OptionError: A number outside of these ranges, or that is none.
+
+    Example:
+        >>> Optimisation(learning_rate=5e-4).weight_decay
+        0.0001
     """
 
     epochs: int = 40
@@ -48,10 +57,20 @@ class Optimisation:
     rows: int | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.patience < 1 or not 0 < self.learning_rate < float("inf"):
+        # NaN is in no range.
+        if self.epochs < 1 or self.patience < 1:
             raise OptionError(
-                f"epochs {self.epochs}, patience {self.patience}, learning rate "
-                f"{self.learning_rate}: each must be above zero"
+                f"epochs {self.epochs}, patience {self.patience}: each must be above zero"
+            )
+        if not 0 < self.learning_rate <= 1:
+            raise OptionError(
+                f"learning rate {self.learning_rate}: expected above zero and at most 1, as in 1e-4"
+            )
+        if not 0 <= self.learning_rate * self.weight_decay <= 1:
+            raise OptionError(
+                f"weight decay {self.weight_decay} at learning rate {self.learning_rate:g}: "
+                f"expected from 0 to {1 / self.learning_rate:g}, at which a step takes whole "
+                "weights away; 1e-4 is usual"
             )
         if self.rows is not None and self.rows < 1:
             raise OptionError(f"rows is {self.rows}, expected at least 1")
@@ -169,8 +188,8 @@ def fit(
         The history, and a copy of the state after the epoch with the best score.
 
     Raises:
-        TrainingError: The loss or the validation score is not a finite number, or a checkpoint
-            cannot be written.
+        TrainingError: The loss, a weight or the validation score is not a finite number, or a
+            checkpoint cannot be written; the last one stays as it was.
     """
     engine, watch = engine or Engine(), watch or Watch()
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -196,6 +215,9 @@ def fit(
 
     def save() -> None:
         if checkpoints is not None:
+            # The last step may have ruined the weights, which only the next loss would tell.
+            if not torch.stack([p.detach().isfinite().all() for p in parameters]).all():
+                raise _diverged(f"weights are not finite after step {at.step}", at)
             checkpoints.save(_snapshot(at, state(), optimiser, scheduler, scaler))
 
     devices = [engine.device] if kind == "cuda" else []
@@ -216,11 +238,7 @@ def fit(
                     scale=scaler.scale,
                 )
                 if loss != loss or loss in (float("inf"), float("-inf")):
-                    save()  # this step was not taken
-                    raise TrainingError(
-                        f"the loss is {loss} in step {at.step + 1} of epoch {at.epoch + 1}; try a "
-                        "lower learning rate, or look for wrong ratings"
-                    )
+                    raise _diverged(f"the loss is {loss} in step {at.step + 1}", at)
                 engine.sum_gradients(parameters)
                 scaler.step(optimiser)
                 scaler.update()
@@ -238,6 +256,13 @@ def fit(
             save()
             watch.epoch(at.history)
     return at.history, at.best
+
+
+def _diverged(what: str, at: _Progress) -> TrainingError:
+    return TrainingError(
+        f"{what} of epoch {at.epoch + 1}; try a lower learning rate or look for wrong ratings, "
+        "and give another --out: from the last checkpoint, this run would come here again"
+    )
 
 
 def _close_epoch(

@@ -1,5 +1,7 @@
 """How calm an image is."""
 
+from dataclasses import replace
+
 from perceptmetrics.losses import mse_loss
 from perceptmetrics.statistics import srcc
 from perceptmetrics.tasks.base import Task
@@ -15,4 +17,10 @@ CALM = Task(
     measures={"SRCC": srcc},
     score_range=(0.0, 1.0),
     direction="higher is calmer",
+)
+
+BRITTLE = replace(
+    CALM,
+    name="brittle",
+    loss=lambda prediction, target: (10 * mse_loss(prediction, target)).exp(),  # may overflow
 )
