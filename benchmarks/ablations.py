@@ -32,7 +32,6 @@ from train_embedded import HERE, OASIS, RUNS, RUNS_WANTED, rated_images
 from perceptmetrics.adaptation import LoRAConfig, Strategy
 from perceptmetrics.backbones import Backbone, find_backbone
 from perceptmetrics.backbones.vit import random_encoder
-from perceptmetrics.bench.record import write_text
 from perceptmetrics.create import create_metric
 from perceptmetrics.data.protocols import random_splits
 from perceptmetrics.heads import head_named
@@ -42,6 +41,7 @@ from perceptmetrics.training.recipe import HEAD_FIRST, Recipe
 from perceptmetrics.training.run import train
 from perceptmetrics.training.source import Source, source_of
 from perceptmetrics.training.trainer import Epoch, Optimisation, Stage, Watch
+from perceptmetrics.training.writing import write_text
 from perceptmetrics.views import CentreCrop, RandomCrops
 from perceptmetrics.weights.adapter import ADAPTER_FILE
 from perceptmetrics.weights.base import LoadedBase, load_base, load_base_file

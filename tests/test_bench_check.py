@@ -19,7 +19,10 @@ from perceptmetrics.bench.candidates import optional, read_photographs, register
 from perceptmetrics.bench.monotony import Judge, check, ordering
 from perceptmetrics.bench.record import read_result
 from perceptmetrics.cli.main import main
+from perceptmetrics.create import create_metric
 from perceptmetrics.errors import DataError
+from perceptmetrics.metric import DEFAULT_SEED
+from perceptmetrics.weights.digest import sha256_of_file
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -170,6 +173,14 @@ def test_without_a_dataset_the_check_runs_says_what_it_is_not_and_is_kept(
     kept = read_result(out / "bench.json")
     assert kept.check is not None
     assert len(kept.check.of(str(trained))) == 12
+    (known,) = kept.check.metrics
+    card = create_metric(trained, base=trained.parent / "base.safetensors").card
+    assert known.adapter_sha256 == sha256_of_file(trained / "adapter.safetensors")
+    assert (known.base, known.base_sha256) == (card.base, card.base_sha256)
+    assert (known.metric, known.view) == (str(trained), card.view)
+    assert (known.crops, known.seed) == (1, DEFAULT_SEED)
+    files = {one.name: sha256_of_file(one) for one in photographs.iterdir()}
+    assert kept.check.photograph_sha256 == files
     table = (out / "bench.md").read_text()
     assert "| level 1 | level 2 |" in table
     assert json.loads((out / "bench.json").read_text())["check"]["photographs"] == [

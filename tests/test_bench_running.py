@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from perceptmetrics.bench.checked import CheckedMetric
 from perceptmetrics.bench.estimate import Speed, read_paces
 from perceptmetrics.bench.judging import over_folds
 from perceptmetrics.bench.markdown import to_markdown
@@ -16,7 +17,7 @@ from perceptmetrics.bench.monotony import CheckResult, Ordering
 from perceptmetrics.bench.places import Place
 from perceptmetrics.bench.plan import Plan, PlannedTraining, Terms, plan, run_folder
 from perceptmetrics.bench.record import read_result, to_json
-from perceptmetrics.bench.report import number, problems
+from perceptmetrics.bench.report import notes, number, problems
 from perceptmetrics.bench.result import BenchResult, CellResult, Missing, difference
 from perceptmetrics.bench.running import run
 from perceptmetrics.bench.selection import Selection, chosen_tables
@@ -48,6 +49,7 @@ class Sweeps:
     def __init__(self, fails: Callable[[PlannedTraining], Exception | None] | None = None) -> None:
         self.asked: list[tuple[str, int]] = []
         self.clock = Clock()
+        self.falls: set[str] = set()  # backbones that rank backwards, and are turned over
         self._fails = fails or (lambda planned: None)
 
     def command(self, planned: PlannedTraining, folds: int) -> str:
@@ -70,8 +72,11 @@ class Sweeps:
                 (folder / "adapter.safetensors").write_bytes(b"")
             runs.append({"fold": fold, "folder": str(folder), "chosen": True})
             figures = [
-                asdict(Figure("quality", name, 0.9 + fold / 100, 0.8, 1.0, 20, scale))
-                for name, scale in (("SRCC", ""), ("PLCC", "logistic"))
+                asdict(Figure("quality", name, 0.9 + fold / 100, 0.8, 1.0, 20, scale, falls=turned))
+                for name, scale, turned in (
+                    ("SRCC", "", False),
+                    ("PLCC", "logistic", planned.training.setup.backbone in self.falls),
+                )
             ]
             if not (isinstance(error, TrainingError) and fold == 2):
                 tested[str(fold)] = dict.fromkeys(planned.training.datasets, figures)
@@ -118,6 +123,29 @@ def test_each_training_is_swept_once_and_fills_its_cells(tmp_path: Path) -> None
     assert [one.seconds for one in found.trainings] == [180.0] * 4
     # Four epochs of forty: a tenth of the work.
     assert read_paces(tmp_path)[0].multiply_adds == pytest.approx(60.0 * 3 * 4 / 40)
+
+
+def test_a_row_whose_logistic_falls_is_marked_and_never_the_best(tmp_path: Path) -> None:
+    """All rows reach the same PLCC; the first would be named best."""
+    sweeps, plcc = Sweeps(), "IQA | KonIQ-10k | PLCC"
+    made = planned(tmp_path)
+    sweeps.falls = {made.trainings[0].training.setup.backbone}
+    found = run(made, TERMS, tmp_path, sweeps, clock=sweeps.clock)
+    turned = next(iter(cells(found, plcc).values()))
+    assert turned.ours is not None
+    assert turned.ours.falls
+    of_plcc = [one for one in found.tables[0].comparisons if one.column == plcc]
+    assert {one.best for one in of_plcc} == {list(cells(found, plcc))[1]}
+    (against,) = [one for one in of_plcc if one.row == turned.row]
+    assert against.reason == "its fitted logistic falls: the figure is of its scores turned over"
+    (line,) = [one for one in notes(found) if "falls" in one]
+    assert f"{turned.row}: {plcc}: the fitted logistic falls, higher scores go with lower" in line
+    markdown = to_markdown(found)
+    assert "**0.920 (falls)**" in markdown
+    assert line in markdown
+    sweeps.falls = {one.training.setup.backbone for one in made.trainings}
+    all_fall = run(planned(tmp_path / "all"), TERMS, tmp_path, sweeps, clock=sweeps.clock)
+    assert plcc not in {one.column for one in all_fall.tables[0].comparisons}
 
 
 def test_whole_sets_are_judged_by_every_fold(tmp_path: Path) -> None:
@@ -262,6 +290,12 @@ def test_one_fold_has_the_interval_of_its_images_and_says_so() -> None:
     assert found.reason == "interval over the images of one fold"
 
 
+def test_one_fold_of_a_few_images_says_that_it_has_no_interval() -> None:
+    few = "too few for an interval: 3 images, fewer than 5"
+    one = Figure("quality", "SRCC", 1.0, float("nan"), float("nan"), 3, reason=few)
+    assert over_folds([one], "median").reason == few
+
+
 def test_a_difference_is_wider_by_what_the_printed_figure_was_rounded() -> None:
     found = difference(Figure("quality", "SRCC", 0.95, 0.94, 0.96, 9), 0.945, 0.0005)
     assert found.value == pytest.approx(0.005)
@@ -275,6 +309,8 @@ def test_a_result_is_the_same_after_json(tmp_path: Path) -> None:
         ("blur",),
         (Ordering("iqa", "a.jpg", "blur", (1.0,) * 6, nan, 0),),
         failures=(("b", "broken"),),
+        metrics=(CheckedMetric("iqa", "a" * 64, "tiny.base", "b" * 64, "all of it", 5, 1),),
+        photograph_sha256={"a.jpg": "c" * 64},
     )
     sweeps = Sweeps(lambda one: TrainingError("fold 2") if one.folds == 2 else None)
     missing = (Missing("table", "A.99", "no such table"),)

@@ -163,6 +163,46 @@ def test_two_images_have_figures_but_no_logistic() -> None:
         regression_figures([1.0], [3.0], ["q"])
 
 
+def test_a_metric_that_ranks_backwards_is_marked_where_the_logistic_turns_it_over() -> None:
+    x, y = ratings(40)
+    found = regression_figures(-x, y, ["q"], samples=5)
+    turned = {figure.name for figure in found if figure.falls}
+    assert turned == {name for name in (f.name for f in found) if name.endswith("logistic")}
+    plcc = next(figure for figure in found if figure.name == "PLCC, logistic")
+    assert plcc.value > 0
+    assert plcc.note == "the fitted logistic falls: higher scores go with lower ratings"
+    assert str(plcc).endswith(plcc.note)
+    assert not any(figure.falls for figure in regression_figures(x, y, ["q"], samples=5))
+
+
+def test_a_report_notes_where_the_logistic_falls() -> None:
+    x, y = ratings(40)
+    figures = regression_figures(-x, y, ["q"], samples=5)
+    names = tuple(map(str, range(40)))
+    found = Evaluation("m", "d", figures, (), names, -x[:, None], y[:, None])
+    for text in (to_markdown(found), to_csv(found)):
+        (line,) = [line for line in text.splitlines() if "PLCC" in line and "logistic" in line]
+        assert "the fitted logistic falls" in line
+    kept = json.loads(to_json(found))["figures"]
+    assert {one["measure"] for one in kept if one["falls"]} == {"PLCC", "RMSE", "MSE", "MAE"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "reason"),
+    [
+        (None, "too few for an interval: 4 images, fewer than 5"),
+        (["a", "a", "b", "c"], "too few for an interval: 3 groups, fewer than 5"),
+    ],
+)
+def test_a_few_images_have_figures_and_say_why_there_is_no_interval(
+    groups: list[str] | None, reason: str
+) -> None:
+    figure = regression_figures([1, 2, 3, 4], [1, 2, 3, 5], ["q"], groups=groups, samples=50)[0]
+    assert figure.value == 1.0
+    assert math.isnan(figure.low)
+    assert str(figure) == f"q: SRCC 1.000 ({reason}) on 4 images"
+
+
 def test_one_group_has_figures_but_no_interval() -> None:
     x, y = ratings(10)
     figure = regression_figures(x, y, ["q"], groups=["photo"] * 10, samples=5)[0]
@@ -253,6 +293,17 @@ def test_a_split_without_a_value_is_not_averaged_away() -> None:
     (figure,) = over_splits(splits, "mean")
     assert math.isnan(figure.value)
     assert figure.reason == "split 2 has none: all scores are equal"
+
+
+def test_two_splits_have_no_interval_and_one_that_falls_marks_the_figure() -> None:
+    splits = split_figures(0.5, 0.6)
+    (figure,) = over_splits(splits, "mean")
+    assert figure.value == pytest.approx(0.55)
+    assert not figure.falls
+    assert math.isnan(figure.low)
+    assert figure.reason == "too few for an interval: 2 splits, fewer than 5"
+    splits[1][0] = replace(splits[1][0], falls=True)
+    assert over_splits(splits, "mean")[0].falls
 
 
 def test_one_split_has_no_interval_and_unlike_splits_are_refused() -> None:

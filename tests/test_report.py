@@ -18,12 +18,13 @@ import tiny
 from PIL import Image
 
 from perceptmetrics.bench.analysing import Analysed, analysed
+from perceptmetrics.bench.checked import CheckedMetric
 from perceptmetrics.bench.comparing import compared
 from perceptmetrics.bench.experiment import MSE, SRCC
 from perceptmetrics.bench.markdown import to_markdown
 from perceptmetrics.bench.monotony import CheckResult, Ordering, Speed
 from perceptmetrics.bench.provenance import DataRecord, RunRecord, run_record
-from perceptmetrics.bench.record import read_result, to_json, write_text
+from perceptmetrics.bench.record import read_result, to_json
 from perceptmetrics.bench.result import (
     BenchResult,
     CellResult,
@@ -50,6 +51,7 @@ from perceptmetrics.training.kept_judgements import (
     keep_judgements,
     kept_judgements,
 )
+from perceptmetrics.training.writing import write_text
 
 HASH = "0123456789abcdef" * 4
 COLUMN = Column("lnsim | SRCC", SRCC, "lnsim")
@@ -198,6 +200,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (Ordering("iqa", "a.jpg", "blur", (5.0, 4.0, 3.0, 2.0, 1.0, 0.5), 1.0, 5),),
         (Speed("iqa", 6, 1.234, 2.345),),
         (("musiq", "no hub"),),
+        metrics=(CheckedMetric("iqa", "c" * 64, "tiny.base", "d" * 64, "9 crops of 160", 9, 7),),
+        photograph_sha256={"a.jpg": "e" * 64},
     )
     srcc = Figure("memorability", "SRCC", 0.4321, 0.3, 0.5, 48)
     rival = RivalResult("resmem", False, "lnsim", 48, (srcc,), 2, 1.5, 0.25, 0.5, 123_000_000)
@@ -330,11 +334,53 @@ def test_rivals_errors_and_provenance_are_there(page: Page) -> None:
         assert words in page.text, words
 
 
+def test_weights_and_photographs_of_the_check_have_their_hashes(bench: Path, page: Page) -> None:
+    markdown = (bench / "bench.md").read_text(encoding="utf-8")
+    for text in (page.text, markdown.replace(" | ", " ")):
+        after = text[text.rindex("Where every number comes from") :]
+        assert f"iqa tiny.base {'d' * 12} {'c' * 12} 9 9 crops of 160 7" in after
+        assert f"a.jpg {'e' * 12}" in after
+
+
+def test_the_sum_of_the_check_comes_first_where_a_phone_shows_it(bench: Path, page: Page) -> None:
+    assert "metric all blur" in page.text
+    markdown = (bench / "bench.md").read_text(encoding="utf-8")
+    assert markdown.index("| iqa | all |") < markdown.index("| iqa | blur |")
+
+
+def test_a_table_that_is_wider_than_the_screen_shows_it_and_paper_does_not(text: str) -> None:
+    screen, paper = text.split("@media print")
+    assert "background-attachment: local, local, scroll, scroll" in screen
+    assert re.search(r"\.box \{[^}]*background: none", paper)
+
+
+def test_a_figure_after_a_logistic_that_falls_is_marked_and_not_counted(bench: Path) -> None:
+    result = read_result(bench / "bench.json")
+    table = result.tables[0]
+    turned = Figure("memorability", "PLCC", 0.98, 0.97, 0.99, 48, "logistic", falls=True)
+    first = replace(
+        table.cells[0], ours=turned, departures=(), difference=difference(turned, 0.7654, 0.0001)
+    )
+    made = replace(result, tables=(replace(table, cells=(first, *table.cells[1:])),))
+    page = Page(to_html(bench_page(made, {}, str)))
+    assert "0.980 falls" in page.text
+    assert "To mind" in page.text
+    assert "the fitted logistic falls, higher scores go with lower ratings" in page.text
+    assert "PLCC of ours is after the 4-parameter logistic" in page.text
+    answer = " ".join(answer_lines(made))
+    assert "by poor" in answer
+    assert "is better" not in answer
+
+
 def test_markdown_and_json_say_the_same(bench: Path) -> None:
     markdown = (bench / "bench.md").read_text(encoding="utf-8")
     result = read_result(bench / "bench.json")
     assert repr(read_result(bench / "bench.json")) == repr(result)
-    for heading in ("Ours against each other", "## Errors: poor", "## Where it comes from"):
+    for heading in (
+        "Ours against each other",
+        "## Errors: poor",
+        "## Where every number comes from",
+    ):
         assert heading in markdown
     assert markdown == to_markdown(result)
 

@@ -227,6 +227,18 @@ def test_data_with_no_best_logistic_have_a_figure_in_every_draw(noise: float) ->
     assert ci.low <= ci.value <= ci.high
 
 
+def test_a_logistic_that_falls_says_so_whatever_the_signs_of_its_parameters() -> None:
+    x, y = rated()
+    assert stats.srcc(-x, y) < 0 < stats.plcc_logistic(-x, y)
+    assert stats.logistic_fit(-x, y).falls
+    assert not stats.logistic_fit(x, y).falls
+    for beta1, beta2, beta4, falls in ((5, 1, 2, False), (1, 5, 2, True), (5, 1, -2, True)):
+        fit = stats.LogisticFit((beta1, beta2, 0.0, beta4))
+        assert fit.falls is falls
+        assert bool(fit(1.0) < fit(0.0)) is falls
+    assert not stats.LogisticFit((3.0, 3.0, 0.0, 1.0)).falls
+
+
 def test_logistic_fit_of_a_constant_is_a_helpful_error() -> None:
     with pytest.raises(DataError, match=r"constant.*use plcc"):
         stats.logistic_fit([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0])
@@ -391,6 +403,22 @@ def test_bootstrap_leaves_out_draws_without_a_value() -> None:
     ci = stats.bootstrap_ci(spy, [1.0, 2.0, 3.0], [1.0, 3.0, 2.0], samples=200)
     assert 0 < sum(map(math.isnan, drawn)) < 100
     assert (ci.value, ci.low, ci.high) == pytest.approx((0.5, -1.0, 1.0))
+
+
+@pytest.mark.parametrize("groups", [None, ["a", "a", "b", "b", "c", "c", "d", "d"]])
+def test_images_or_groups_that_are_fewer_than_asked_for_have_no_interval(
+    groups: list[str] | None,
+) -> None:
+    """Three images in the right order would be sure of an SRCC of 1."""
+    count = 4 if groups is None else 8
+    x = np.arange(float(count + 2))
+    ci = stats.bootstrap_ci(stats.srcc, x[:count], x[:count], groups=groups, samples=50, least=5)
+    assert ci.value == 1.0
+    assert math.isnan(ci.low)
+    assert math.isnan(ci.high)
+    assert str(ci) == "1.000 (no interval)"
+    more = None if groups is None else [*groups, "e", "e"]
+    assert stats.bootstrap_ci(stats.srcc, x, x, groups=more, samples=50, least=5).low == 1.0
 
 
 def test_bootstrap_refuses_what_it_cannot_draw_from() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -49,8 +49,9 @@ class Comparison:
 
     Attributes:
         column: Name.
-        best: The row with the best figure over all its own folds. It was picked by the images that
-            it is compared on, so the difference is one of a selected row, and rather too large.
+        best: The row with the best figure over all its own folds, of those whose logistic does not
+            fall. It was picked by the images that it is compared on, so the difference is one of a
+            selected row, and rather too large.
         row: The other one.
         value: Best minus other, over the folds that both have; ``nan`` where there is none.
         low, high: Its 95 % interval, of a paired bootstrap over units.
@@ -82,6 +83,7 @@ def compared(
     average: Average,
     figures: Mapping[str, float],
     judged: Mapping[str, Mapping[int, Judgements]],
+    falling: Collection[str] = (),
 ) -> tuple[Comparison, ...]:
     """The best row of a column against each other one.
 
@@ -91,6 +93,8 @@ def compared(
         figures: Row -> what it reached over its folds.
         judged: Row -> fold -> its judgements; a row without is a line that says so. Folds are
             matched by their number: two rows that lack another one share the rest.
+        falling: Rows whose fitted logistic falls. Their figures are of scores turned over: none of
+            them is the best, and none is compared.
 
     Example:
         >>> from perceptmetrics.bench.experiment import SRCC
@@ -101,8 +105,18 @@ def compared(
     if len(there) < 2:
         return ()
     sign = 1 if column.measure.higher_is_better else -1
-    best = max(there, key=lambda row: sign * there[row])
-    found = [_against(column, average, best, row, judged) for row in there if row != best]
+    upright = [row for row in there if row not in falling]
+    if not upright:
+        return ()
+    best = max(upright, key=lambda row: sign * there[row])
+    turned = "its fitted logistic falls: the figure is of its scores turned over"
+    found = [
+        Comparison(column.name, best, row, reason=turned)
+        if row in falling
+        else _against(column, average, best, row, judged)
+        for row in there
+        if row != best
+    ]
     corrected = holm([one.p for one in found])
     return tuple(replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True))
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from perceptmetrics.adaptation import Strategy
 from perceptmetrics.backbones import Backbone
-from perceptmetrics.bench.record import write_text
 from perceptmetrics.tasks import Task
+from perceptmetrics.training.writing import write_text
 from perceptmetrics.views import View
 
 PACE_FILE = "pace.json"

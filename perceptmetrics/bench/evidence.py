@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from perceptmetrics.bench.monotony import CheckResult
 from perceptmetrics.bench.report import Rows, number
 from perceptmetrics.bench.result import BenchResult, TableResult
 
@@ -17,8 +18,15 @@ RUNS = (
     *("trained parameters", "data sha256", "split sha256", "training images", "measure"),
     *("finished (UTC)", "run", "machine", "versions"),
 )
+CHECKED = ("metric", "base weights", "base sha256", "adapter sha256", "crops", "view", "seed")
+PHOTOGRAPHS = ("photograph", "sha256")
 HASH_DIGITS = 12
 """So many digits of a hash tell any two files apart; the record has them all."""
+
+HASHED = (
+    "Data sha256 is, of a published dataset, that of the images' names, ratings and file sizes; of "
+    "a manifest, that of the ratings and of all that is in the files."
+)
 
 
 def comparison_rows(table: TableResult) -> Rows:
@@ -84,6 +92,27 @@ def run_rows(result: BenchResult) -> Rows:
         for training in result.trainings
         for run in training.runs
     ]
+
+
+def checked_rows(check: CheckResult) -> Rows:
+    """The metrics of the built-in check, under :data:`CHECKED`."""
+    return [
+        (
+            one.metric,
+            one.base,
+            one.base_sha256[:HASH_DIGITS],
+            one.adapter_sha256[:HASH_DIGITS],
+            str(one.crops),
+            one.view,
+            str(one.seed),
+        )
+        for one in check.metrics
+    ]
+
+
+def photograph_rows(check: CheckResult) -> Rows:
+    """The photographs of the built-in check, under :data:`PHOTOGRAPHS`."""
+    return [(name, sha256[:HASH_DIGITS]) for name, sha256 in check.photograph_sha256.items()]
 
 
 def _named(values: Mapping[str, str]) -> str:

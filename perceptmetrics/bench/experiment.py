@@ -14,6 +14,8 @@ from perceptmetrics.bench.protocols import protocol
 from perceptmetrics.errors import OptionError
 from perceptmetrics.heads import MLP_HEAD, HeadSpec, head_named
 
+LOGISTIC = "logistic"  # by this name evaluation knows it
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -32,9 +34,19 @@ class Measure:
     low: float = 0.0
     high: float = 1.0
 
+    @property
+    def title(self) -> str:
+        """What a column of ours is called; there are two of PLCC, and the logistic is said.
+
+        Example:
+            >>> SRCC.title, PLCC.title, MSE.title
+            ('SRCC', 'PLCC, logistic', 'MSE')
+        """
+        return f"{self.name}, {self.scale}" if self.scale == LOGISTIC else self.name
+
 
 SRCC = Measure("SRCC", low=-1.0)
-PLCC = Measure("PLCC", scale="logistic", low=-1.0)  # equation 1 of A.1
+PLCC = Measure("PLCC", scale=LOGISTIC, low=-1.0)  # equation 1 of A.1
 MSE = Measure("MSE", scale="as scored", higher_is_better=False)
 ACCURACY = Measure("accuracy")
 MEAN_AVERAGE_PRECISION = Measure("mAP")

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
-from perceptmetrics.bench.record import figure_from, write_text
+from perceptmetrics.bench.record import figure_from
 from perceptmetrics.bench.table import Column
 from perceptmetrics.create import create_metric
 from perceptmetrics.datasets import DATASETS
@@ -18,6 +18,7 @@ from perceptmetrics.evaluation.evaluate import Average, evaluate, over_splits
 from perceptmetrics.evaluation.figures import Figure
 from perceptmetrics.evaluation.judgements import judgements_of
 from perceptmetrics.training.kept_judgements import judgements_file, keep_judgements
+from perceptmetrics.training.writing import write_text
 
 SWEEP_FILE = "sweep.json"
 RUN_FILE = "run.json"
@@ -146,8 +147,8 @@ def pick(figures: Sequence[Figure], column: Column) -> Figure:
 def over_folds(figures: Sequence[Figure], average: Average) -> Figure:
     """One figure over the folds that are done.
 
-    Its interval is a bootstrap over folds. A single fold has none: it keeps the interval over its
-    own images, and says so in :attr:`Figure.reason`.
+    Its interval is a bootstrap over folds; fewer than five have none. A single fold keeps the
+    interval over its own images, and says so in :attr:`Figure.reason`.
 
     Args:
         figures: Of each fold, the same one.
@@ -159,6 +160,8 @@ def over_folds(figures: Sequence[Figure], average: Average) -> Figure:
         (0.9, 1140)
     """
     found = _averaged(tuple(figures), average)
+    if len(figures) == 1 and math.isnan(figures[0].low) and not math.isnan(figures[0].value):
+        return figures[0]  # it says why
     if len(figures) == 1 and not math.isnan(figures[0].value):
         return replace(figures[0], reason="interval over the images of one fold")
     return found

@@ -10,6 +10,7 @@ from perceptmetrics.bench.report import (
     DETAILS,
     LEGEND,
     SUMMARY,
+    about_measures,
     check_rows,
     detail_rows,
     left_out,
@@ -38,6 +39,7 @@ def to_markdown(result: BenchResult) -> str:
     for table in result.tables:
         parts += [f"## {title(table)}", markdown(wide_rows(table))]
         parts.append(markdown([DETAILS, *detail_rows(table)]))
+        parts += [about_measures(table)] * bool(about_measures(table))
         if table.comparisons:
             parts.append("Ours against each other, on the same images:")
             parts.append(markdown([evidence.COMPARISONS, *evidence.comparison_rows(table)]))
@@ -63,9 +65,7 @@ def to_markdown(result: BenchResult) -> str:
     if result.trainings:
         commands = [(one.name, f"{one.folds}", f"`{one.command}`") for one in result.trainings]
         parts += ["## Trainings", markdown([("training", "folds judged", "command"), *commands])]
-    runs = evidence.run_rows(result)
-    if runs:
-        parts += ["## Where it comes from", markdown([evidence.RUNS, *runs])]
+    parts += _sources(result)
     return "\n\n".join(parts) + "\n"
 
 
@@ -80,6 +80,18 @@ def _errors(name: str, found: Analysed) -> Iterator[str]:
         yield markdown(table.rows)
         if table.note:
             yield table.note
+
+
+def _sources(result: BenchResult) -> Iterator[str]:
+    runs = evidence.run_rows(result)
+    tables = [markdown([evidence.RUNS, *runs]), evidence.HASHED] if runs else []
+    if result.check is not None and result.check.metrics:
+        tables.append(markdown([evidence.CHECKED, *evidence.checked_rows(result.check)]))
+    if result.check is not None and result.check.photograph_sha256:
+        tables.append(markdown([evidence.PHOTOGRAPHS, *evidence.photograph_rows(result.check)]))
+    if tables:
+        yield "## Where every number comes from"
+        yield from tables
 
 
 def _machine(result: BenchResult) -> str:

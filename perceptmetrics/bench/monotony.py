@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from perceptmetrics.bench.checked import CheckedMetric, checked_metric
 from perceptmetrics.bench.distortions import DISTORTIONS, LEVELS, Distortion, Pixels
 from perceptmetrics.errors import DataError
 from perceptmetrics.statistics import srcc
@@ -98,6 +99,8 @@ class CheckResult:
         speeds: One for each metric that was checked.
         failures: (metric or photograph, why there is nothing of it).
         note: What the check is not.
+        metrics: What is known of each metric of ours that was checked.
+        photograph_sha256: Photograph -> hash of its file; empty where none was given.
     """
 
     photographs: tuple[str, ...]
@@ -106,6 +109,8 @@ class CheckResult:
     speeds: tuple[Speed, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     note: str = SAID
+    metrics: tuple[CheckedMetric, ...] = ()
+    photograph_sha256: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, metric: str, distortion: str | None = None) -> tuple[Ordering, ...]:
         """What was found of one metric, under one distortion or all."""
@@ -177,6 +182,7 @@ def check(
     distortions: Sequence[Distortion] = DISTORTIONS,
     seed: int = 0,
     failures: Sequence[tuple[str, str]] = (),
+    hashes: Mapping[str, str] | None = None,
     progress: Callable[[str, int, int], None] = lambda metric, done, images: None,
 ) -> CheckResult:
     """Spoils photographs and asks every metric.
@@ -187,6 +193,7 @@ def check(
         distortions: What is done to them.
         seed: Of the noise.
         failures: What is known to be missing already.
+        hashes: Photograph -> hash of its file, for the record.
         progress: Told (metric, images done, images in all).
 
     Raises:
@@ -209,6 +216,7 @@ def check(
     orderings: list[Ordering] = []
     speeds: list[Speed] = []
     failed = list(failures)
+    checked: list[CheckedMetric] = []
     for name, make in load.items():
         try:
             judge = make()
@@ -224,12 +232,15 @@ def check(
         seconds = time.perf_counter() - began
         speeds.append(Speed(name, images, seconds, cpu))
         orderings += found
+        checked += checked_metric(name, judge)
     return CheckResult(
         tuple(photographs),
         tuple(one.name for one in distortions),
         tuple(orderings),
         tuple(speeds),
         tuple(failed),
+        metrics=tuple(checked),
+        photograph_sha256=dict(hashes or {}),
     )
 
 

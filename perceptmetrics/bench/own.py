@@ -36,7 +36,7 @@ def own_table(selection: Selection, datasets: Sequence[str]) -> Table:
         >>> [row.name for row in table.rows]
         ['clip-b16.openai-int8, lora r 16 alpha 8, mlp', 'dinov2-s14.meta, lora r 16 alpha 8, mlp']
         >>> [column.name for column in table.columns][:2]
-        ['oasis valence | SRCC', 'oasis valence | PLCC']
+        ['oasis valence | SRCC', 'oasis valence | PLCC, logistic']
     """
     columns = tuple(column for dataset in datasets for column in _columns(dataset))
     if not columns:
@@ -125,4 +125,4 @@ def _columns(dataset: str) -> Iterator[Column]:
     for output in task.outputs:
         named = dataset if len(task.outputs) == 1 else f"{dataset} {output}"
         for measure in measures:
-            yield Column(f"{named} | {measure.name}", measure, dataset, output=output)
+            yield Column(f"{named} | {measure.title}", measure, dataset, output=output)

@@ -23,7 +23,7 @@ class DataRecord:
 
     Attributes:
         name: Of the dataset.
-        sha256: Of images' names and ratings, or of the files' contents.
+        sha256: Of the data; :data:`~perceptmetrics.bench.evidence.HASHED` says of what in it.
         split: Name of the split; empty where none was given.
         split_sha256: Of its three sets of names.
         training, validation: How many images.

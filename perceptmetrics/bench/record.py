@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perceptmetrics.bench.analysing import analysed_from
+from perceptmetrics.bench.checked import CheckedMetric
 from perceptmetrics.bench.comparing import Comparison
 from perceptmetrics.bench.monotony import CheckResult, Ordering, Speed
 from perceptmetrics.bench.provenance import record_from
@@ -23,7 +24,7 @@ from perceptmetrics.bench.result import (
     TableResult,
     TrainingResult,
 )
-from perceptmetrics.errors import DataError, RunFolderError
+from perceptmetrics.errors import DataError
 from perceptmetrics.evaluation.figures import Figure
 
 FORMAT = "perceptmetrics bench 1"
@@ -155,26 +156,12 @@ def _check(plain: dict[str, Any]) -> CheckResult:
         speeds=tuple(Speed(**one) for one in plain["speeds"]),
         failures=tuple((name, reason) for name, reason in plain["failures"]),
         note=plain["note"],
+        # Checks of older versions say nothing of these.
+        metrics=tuple(CheckedMetric(**one) for one in plain.get("metrics", ())),
+        photograph_sha256=plain.get("photograph_sha256", {}),
     )
 
 
 def _ordering(plain: dict[str, Any]) -> Ordering:
     srcc = math.nan if plain["srcc"] is None else plain["srcc"]
     return Ordering(**{**plain, "scores": tuple(plain["scores"]), "srcc": srcc})
-
-
-def write_text(file: Path, text: str) -> None:
-    """Writes a file whole or not at all.
-
-    Raises:
-        RunFolderError: It cannot be written.
-    """
-    unfinished = file.with_name(f"{file.name}.part")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(file)
-    except OSError as error:
-        raise RunFolderError(
-            f"{file} cannot be written ({error.strerror or error}); make room or mend its rights, "
-            "and the same command goes on"
-        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from perceptmetrics.bench.experiment import LOGISTIC
 from perceptmetrics.bench.monotony import CheckResult
 from perceptmetrics.bench.plan import Plan, PlannedTraining
 from perceptmetrics.bench.result import BenchResult, CellResult, TableResult
@@ -14,6 +15,12 @@ Rows = list[tuple[str, ...]]
 DETAILS = ("row", "column", "ours", "95 % interval", "published", "difference", "best rival")
 TRAININGS = ("training", "folds", "runs", "done", "at most", "weights")
 SUMMARY = ("metric", "distortion", "SRCC", "pairs in order")
+FALLS = "falls"
+"""Beside a figure whose logistic does; :func:`notes` say what that means."""
+ABOUT_LOGISTIC = (
+    "PLCC of ours is after the 4-parameter logistic (A.1 of the paper), which is fitted to the "
+    "very images that are judged and takes the direction that it finds; SRCC knows the direction."
+)
 LEGEND = (
     "SRCC is of the score with the level, turned so that 1 means a fall at every step; pairs are "
     "neighbouring levels, the untouched photograph being the first. Means over photographs."
@@ -74,12 +81,19 @@ def _detail(table: TableResult, cell: CellResult) -> tuple[str, ...]:
     return (
         cell.row,
         cell.column,
-        "-" if cell.ours is None else number(cell.ours.value),
+        ours_said(cell),
         interval,
         published,
         _difference(cell),
         "-" if rival is None else f"{rival.published} {rival.row}",
     )
+
+
+def ours_said(cell: CellResult) -> str:
+    """Our figure, marked where the logistic that was fitted before it falls."""
+    if cell.ours is None:
+        return "-"
+    return number(cell.ours.value) + f" ({FALLS})" * cell.ours.falls
 
 
 def _difference(cell: CellResult) -> str:
@@ -106,7 +120,7 @@ def wide_rows(table: TableResult) -> Rows:
 def _wide(cell: CellResult) -> str:
     if not cell.ours_is_asked:
         return cell.published
-    ours = "-" if cell.ours is None else f"**{number(cell.ours.value)}**"
+    ours = "-" if cell.ours is None else f"**{ours_said(cell)}**"
     return f"{ours} ({cell.published})" if cell.published_in else ours
 
 
@@ -121,9 +135,41 @@ def notes(result: BenchResult) -> list[str]:
         for departure, cells in departures.items():
             rows = ", ".join(dict.fromkeys(cell.row for cell in cells))
             said.append(f"{title(table)}: {rows}: {'; '.join(departure)}")
+        said += [f"{title(table)}: {line}" for line in _of_figures(table)]
         if table.note:
             said.append(f"{title(table)}: {table.note}")
     return said
+
+
+def _of_figures(table: TableResult) -> list[str]:
+    """What is to be minded of figures of ours as they are, whatever the paper prints."""
+    few: dict[str, list[str]] = {}  # why there is no interval -> rows
+    falling: dict[str, list[str]] = {}  # column -> rows
+    for cell in table.cells:
+        if cell.ours is None or math.isnan(cell.ours.value):
+            continue
+        if cell.ours.falls:
+            falling.setdefault(cell.column, []).append(cell.row)
+        if math.isnan(cell.ours.low) and cell.ours.reason:
+            few.setdefault(cell.ours.reason, []).append(cell.row)
+    said = [
+        f"{', '.join(dict.fromkeys(rows))}: {column}: the fitted logistic {FALLS}, higher scores "
+        "go with lower ratings. The figure is that of the scores turned over; it is not taken for "
+        "the best, and not compared"
+        for column, rows in falling.items()
+    ]
+    return said + [f"{', '.join(dict.fromkeys(rows))}: {why}" for why, rows in few.items()]
+
+
+def about_measures(table: TableResult) -> str:
+    """What a column's name does not say of ours; empty where there is nothing.
+
+    Example:
+        >>> about_measures(TableResult("own", "a table", "", "", (), (), ()))
+        ''
+    """
+    scales = {cell.ours.scale for cell in table.cells if cell.ours is not None}
+    return ABOUT_LOGISTIC if LOGISTIC in scales else ""
 
 
 def problems(result: BenchResult) -> list[str]:
@@ -190,10 +236,10 @@ def _count(number: int, what: str) -> str:
 
 
 def check_rows(check: CheckResult) -> Rows:
-    """Each metric under each distortion and under all, under :data:`SUMMARY`."""
+    """Each metric under all distortions and under each, under :data:`SUMMARY`."""
     rows: Rows = []
     for metric in dict.fromkeys(one.metric for one in check.orderings):
-        for distortion in (*check.distortions, None):
+        for distortion in (None, *check.distortions):
             srcc, pairs = check.summary(metric, distortion)
             named = distortion or "all"
             rows.append((metric, named, number(srcc), f"{pairs:.0%}"))

@@ -130,6 +130,7 @@ def _comparisons(table: Table, judged: Mapping[Training, Judged]) -> tuple[Compa
     for column in table.columns:
         figures: dict[str, float] = {}
         judgements: dict[str, Mapping[int, Judgements]] = {}
+        falling: list[str] = []
         average = TASKS.get(DATASETS.get(column.dataset).task).average
         for cell in table.cells():
             one = None if cell.training is None else judged.get(cell.training)
@@ -139,9 +140,11 @@ def _comparisons(table: Table, judged: Mapping[Training, Judged]) -> tuple[Compa
                 each = [pick(folds, column) for folds in one.figures[column.dataset].values()]
             except DataError:
                 continue  # the cell itself says why
-            figures[cell.row.name] = over_folds(each, average).value
+            ours = over_folds(each, average)
+            figures[cell.row.name] = ours.value
+            falling += [cell.row.name] * ours.falls
             judgements[cell.row.name] = one.judgements.get(column.dataset, {})
-        found += compared(column, average, figures, judgements)
+        found += compared(column, average, figures, judgements, falling)
     return tuple(found)
 
 

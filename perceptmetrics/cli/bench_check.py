@@ -41,9 +41,12 @@ def run_check(
         registered,
         sample_photographs,
     )
+    from perceptmetrics.bench.checked import photograph_hashes
     from perceptmetrics.bench.monotony import check
 
-    pictures, unreadable = read_photographs(photographs or sample_photographs())
+    folder = photographs or sample_photographs()
+    pictures, unreadable = read_photographs(folder)
+    hashes = photograph_hashes(folder, tuple(pictures))
     ours = loaders(metrics or registered(), crops=crops, device=device, bases=bases)
     # disable=None: no bar where standard error is no terminal.
     disable = None if progress is None else not progress
@@ -54,7 +57,8 @@ def run_check(
             bar.total = images
             bar.update(done - bar.n)
 
-        return check({**ours, **rivals}, pictures, failures=unreadable, progress=tell)
+        made = {**ours, **rivals}
+        return check(made, pictures, failures=unreadable, hashes=hashes, progress=tell)
 
 
 def check_plan(

@@ -59,9 +59,10 @@ def write_result(
     """
     from perceptmetrics.bench.markdown import to_markdown
     from perceptmetrics.bench.monotony import reason_of
-    from perceptmetrics.bench.record import RESULT_FILE, to_json, write_text
+    from perceptmetrics.bench.record import RESULT_FILE, to_json
     from perceptmetrics.report.bench_files import MARKDOWN_FILE, REPORT_FILE, write_report
     from perceptmetrics.report.rendering import why_no_page
+    from perceptmetrics.training.writing import write_text
 
     result = replace(result, rivals=result.rivals or rivals)
     write_text(folder / RESULT_FILE, to_json(result))

@@ -30,6 +30,7 @@ def result_text(result: BenchResult) -> str:
         parts.append(
             f"{report.title(table)}\n" + columns([report.DETAILS, *report.detail_rows(table)])
         )
+        parts += [report.about_measures(table)] * bool(report.about_measures(table))
     if rows := rival_table.rival_rows(result.rivals):
         parts += [columns([rival_table.HEADER, *rows]), rival_table.LEGEND]
     if result.check is not None:

@@ -11,6 +11,7 @@ from perceptmetrics.errors import DataError
 from perceptmetrics.evaluation.error_analysis import ErrorAnalysis
 
 FORMAT = "perceptmetrics errors 1"
+LATER = ("falls",)  # fields that records of older versions lack
 
 
 def to_record(analysis: ErrorAnalysis) -> dict[str, Any]:
@@ -64,7 +65,8 @@ def _built(kind: Any, plain: Any) -> Any:
     """The value of that type: a dataclass, ``tuple[X, ...]``, ``float``, ``int`` or ``str``."""
     if isinstance(kind, type) and is_dataclass(kind):
         kinds = get_type_hints(kind)
-        return kind(**{one.name: _built(kinds[one.name], plain[one.name]) for one in fields(kind)})
+        there = [one for one in fields(kind) if one.name in plain or one.name not in LATER]
+        return kind(**{one.name: _built(kinds[one.name], plain[one.name]) for one in there})
     if get_origin(kind) is tuple:
         return tuple(_built(get_args(kind)[0], one) for one in plain)
     if kind is float and plain is None:

@@ -19,6 +19,7 @@ from perceptmetrics.evaluation.figures import (
     classification_figures,
     regression_figures,
 )
+from perceptmetrics.evaluation.intervals import too_few
 from perceptmetrics.scoring.rows import Judge, Row, score_images
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def over_splits(
 
     Returns:
         One figure each; its ``images`` is the sum over splits. Where a split has no value, there
-        is none.
+        is none; where there are fewer than five splits, there is no interval.
 
     Raises:
         DataError: There are no splits, or their figures differ.
@@ -228,6 +229,7 @@ def over_splits(
         0.9
     """
     from perceptmetrics.statistics import bootstrap_ci
+    from perceptmetrics.statistics.bootstrap import LEAST_UNITS
 
     keys = [[(f.output, f.name) for f in figures] for figures in splits]
     if not keys or any(other != keys[0] for other in keys):
@@ -245,9 +247,15 @@ def over_splits(
         elif len(values) < 2:
             value, reason = float(values[0]), "no interval: one split"
         else:
-            ci = bootstrap_ci(lambda x, _: float(taken(x)), values, values, seed=seed)
+            ci = bootstrap_ci(
+                lambda x, _: float(taken(x)), values, values, seed=seed, least=LEAST_UNITS
+            )
             value, low, high = ci.value, ci.low, ci.high
+            reason = too_few(len(values), "split")
+        falls = any(figure.falls for figure in same)
         found.append(
-            Figure(first.output, first.measure, value, low, high, images, first.scale, reason)
+            Figure(
+                first.output, first.measure, value, low, high, images, first.scale, reason, falls
+            )
         )
     return tuple(found)

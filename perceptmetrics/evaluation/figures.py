@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from perceptmetrics.errors import DataError
 from perceptmetrics.evaluation.intervals import Key, intervals
-from perceptmetrics.evaluation.mapping import MAPPINGS
+from perceptmetrics.evaluation.mapping import MAPPINGS, logistic_falls
 from perceptmetrics.statistics import (
     accuracy,
     confusion_matrix,
@@ -31,6 +31,7 @@ Groupings = Mapping[str, Mapping[str, tuple[str, ...]]]
 SAMPLES = 1000  # draws of the bootstrap
 SEED = 0
 NAN = float("nan")
+FALLS = "the fitted logistic falls: higher scores go with lower ratings"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Figure:
         scale: How scores were brought to the ratings' scale, for measures that mind; see
             :data:`~perceptmetrics.evaluation.mapping.MAPPINGS`.
         reason: Why there is no value, or no interval.
+        falls: Whether the logistic that was fitted before it falls, on any split where it is of
+            several: it is then a figure of the scores turned over.
 
     Example:
         >>> print(Figure("quality", "SRCC", 0.92, 0.9, 0.94, 380))
@@ -59,6 +62,17 @@ class Figure:
     images: int
     scale: str = ""
     reason: str = ""
+    falls: bool = False
+
+    @property
+    def note(self) -> str:
+        """All that is to be minded of it, in a line; mostly nothing.
+
+        Example:
+            >>> Figure("quality", "PLCC", 0.99, 0.98, 1, 380, "logistic", falls=True).note
+            'the fitted logistic falls: higher scores go with lower ratings'
+        """
+        return "; ".join(filter(None, (self.reason, FALLS * self.falls)))
 
     @property
     def name(self) -> str:
@@ -69,7 +83,10 @@ class Figure:
         if np.isnan(self.value):
             return f"{self.output}: {self.name}: none ({self.reason})"
         interval = f"[{self.low:.3f}, {self.high:.3f}]" if not self.reason else f"({self.reason})"
-        return f"{self.output}: {self.name} {self.value:.3f} {interval} on {self.images} images"
+        falls = f"; {FALLS}" * self.falls
+        return (
+            f"{self.output}: {self.name} {self.value:.3f} {interval} on {self.images} images{falls}"
+        )
 
 
 @dataclass(frozen=True)
@@ -130,12 +147,14 @@ def regression_figures(
         scores, ratings = x[:, k], y[:, k]
         found = intervals(_of_ratings, scores, ratings, groups, samples, seed)
         why = _why_no_correlation(scores, ratings)
+        falls = logistic_falls(scores, ratings)
         for (measure, scale), (value, low, high, unsure) in found.items():
             reason = unsure
             if np.isnan(value):
                 few = "the logistic needs 4 images" if len(x) < 4 else "no logistic fits"
                 reason = why or few
-            figures.append(Figure(output, measure, value, low, high, len(x), scale, reason))
+            turned = falls and scale == "logistic"
+            figures.append(Figure(output, measure, value, low, high, len(x), scale, reason, turned))
     return tuple(figures)
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from perceptmetrics.errors import DataError, OptionError
 from perceptmetrics.statistics import logistic_fit
-from perceptmetrics.statistics.checks import Floats, finite
+from perceptmetrics.statistics.checks import Floats, finite, pair
 
 Mapped = Callable[[Floats, Floats], Floats]
 
@@ -122,6 +122,28 @@ def by_logistic(prediction: Floats, target: Floats) -> Floats:
         True
     """
     return logistic_fit(prediction, target)(prediction)
+
+
+def logistic_falls(prediction: Floats, target: Floats) -> bool:
+    """Whether :func:`by_logistic` turns the scores over; ``False`` where there is no fit.
+
+    Args:
+        prediction: (N,).
+        target: (N,).
+
+    Raises:
+        DataError: Shapes differ, or a value is not finite.
+
+    Example:
+        >>> ratings = np.array([1.0, 1.5, 3.0, 4.5, 5.0])
+        >>> logistic_falls(-ratings, ratings), logistic_falls(ratings, ratings)
+        (True, False)
+    """
+    x, y = pair(prediction, target, least=1)
+    try:
+        return logistic_fit(x, y).falls
+    except DataError:  # too few, or a constant
+        return False
 
 
 MAPPINGS: Mapping[str, Mapped] = {

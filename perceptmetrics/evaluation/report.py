@@ -69,7 +69,7 @@ def figure_rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
             cell(figure.value),
             "-" if math.isnan(figure.low) else f"{cell(figure.low)} to {cell(figure.high)}",
             str(figure.images),
-            figure.reason,
+            figure.note,
         )
         for figure in figures
     ]
@@ -133,7 +133,7 @@ def to_csv(evaluation: Evaluation, errors: ErrorAnalysis | None = None) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_HEADER)
     for figure in evaluation.figures:
-        record = _record(figure)
+        record = {**_record(figure), "reason": figure.note}
         writer.writerow(["" if record[key] is None else record[key] for key in CSV_HEADER])
     return stream.getvalue()
 

@@ -47,7 +47,7 @@ def _best(result: BenchResult) -> Iterator[str]:
             measure = cell.column.rpartition("|")[2]
             if main.setdefault(cell.dataset, measure) != measure:
                 continue
-            if cell.ours is None or math.isnan(cell.ours.value):
+            if cell.ours is None or math.isnan(cell.ours.value) or cell.ours.falls:
                 continue
             place = (table.name, cell.column)
             sign = 1 if cell.higher_is_better else -1
@@ -72,7 +72,9 @@ def _against(result: BenchResult) -> Iterator[str]:
     offs = [
         (cell, off)
         for cell, off in published
-        if not cell.departures and not (math.isnan(off.low) or math.isnan(off.high))
+        if not cell.departures
+        and not (cell.ours is not None and cell.ours.falls)
+        and not (math.isnan(off.low) or math.isnan(off.high))
     ]
     compared = [
         one for table in result.tables for one in table.comparisons if not math.isnan(one.p)
@@ -91,7 +93,8 @@ def _against(result: BenchResult) -> Iterator[str]:
         parts.append(
             f"{_count(unlike, f'{also}figure')} that the paper prints "
             f"{'is' if unlike == 1 else 'are'} shown and not counted: made otherwise than the "
-            "paper's (fewer folds, say, or other learning rates), or without an interval."
+            "paper's (fewer folds, say, or other learning rates), or without an interval, or after "
+            "a logistic that falls."
         )
     if cells and not published:
         parts.append("The paper prints no figure of the same images, so none is compared with it.")

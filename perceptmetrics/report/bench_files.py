@@ -6,7 +6,7 @@ from pathlib import Path
 
 from perceptmetrics.bench.analysing import Analysed
 from perceptmetrics.bench.markdown import to_markdown
-from perceptmetrics.bench.record import RESULT_FILE, read_result, write_text
+from perceptmetrics.bench.record import RESULT_FILE, read_result
 from perceptmetrics.bench.result import BenchResult, TrainingResult
 from perceptmetrics.errors import DataError
 from perceptmetrics.evaluation.judgements import Judgements
@@ -14,6 +14,7 @@ from perceptmetrics.report.bench_page import bench_page
 from perceptmetrics.report.photographs import thumbnail
 from perceptmetrics.report.rendering import to_html
 from perceptmetrics.training.kept_judgements import judgements_file, kept_judgements
+from perceptmetrics.training.writing import write_text
 
 REPORT_FILE = "bench.html"
 MARKDOWN_FILE = "bench.md"

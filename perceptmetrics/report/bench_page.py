@@ -75,6 +75,8 @@ def _table(index: int, found: TableResult) -> Section:
     said = []
     if found.section:
         said.append(f"Section {found.section} of the paper.")
+    if about := words.about_measures(found):
+        said.append(about)
     notes = words.notes(BenchResult("", "", {}, (found,)))
     heading = words.title(found)
     return Section(
@@ -109,7 +111,14 @@ def _printed(cell: CellResult) -> Cell:
     after = f"({cell.published})" if cell.published_in else ""
     if cell.ours is None:
         return Cell("-", after=after)
-    return Cell(words.number(cell.ours.value), after=after, strong=True)
+    falls = words.FALLS * cell.ours.falls
+    return Cell(words.number(cell.ours.value), " ".join(filter(None, (falls, after))), strong=True)
+
+
+def _figure(cell: CellResult) -> Cell:
+    if cell.ours is None:
+        return Cell("-")
+    return Cell(words.number(cell.ours.value), after=words.FALLS * cell.ours.falls)
 
 
 def _beside(found: TableResult) -> Iterator[Table]:
@@ -122,12 +131,14 @@ def _beside(found: TableResult) -> Iterator[Table]:
     details = {row[:2]: row for row in words.detail_rows(found)}
     rows: list[list[str | Cell]] = []
     for cell in asked:
-        *texts, off, rival = details[cell.row, cell.column]
+        row, column, _, *texts, off, rival = details[cell.row, cell.column]
+        ours = _figure(cell)
         drawn = Cell(off)
         if cell.difference is not None:
             one = cell.difference
             drawn = Cell(off, whisker=whisker(one.value, one.low, one.high, reach))
-        rows.append([*texts, ", ".join(map(words.number, cell.by_fold)), off, drawn, rival])
+        by_fold = ", ".join(map(words.number, cell.by_fold))
+        rows.append([row, column, ours, *texts, by_fold, off, drawn, rival])
     header = [*words.DETAILS[:-2], "by fold", "difference", "on an axis around 0", "best rival"]
     if not offs:
         header[6:8] = []
@@ -145,7 +156,8 @@ def _compared(found: TableResult) -> Iterator[Table]:
             "by a paired bootstrap over images, or over the photographs that they are made of "
             "(units), on the folds that both have. p is two-sided; Holm's is corrected for all "
             "comparisons of the column. The best was picked by the same images, so these "
-            "differences are rather too large. They know which images were drawn, not another "
+            "differences are rather too large. A row whose fitted logistic falls is never the "
+            "best, and is not compared. They know which images were drawn, not another "
             "seed.",
             evidence.COMPARISONS,
             evidence.comparison_rows(found),

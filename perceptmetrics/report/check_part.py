@@ -29,13 +29,13 @@ def check_section(result: BenchResult) -> Iterator[Section]:
     if names:
         rows: list[list[str | Cell]] = []
         for name in names:
-            summed = [found.summary(name, one) for one in (*found.distortions, None)]
+            summed = [found.summary(name, one) for one in (None, *found.distortions)]
             cells = [
                 Cell(words.number(srcc), after=f"{pairs:.0%}", share=_share(srcc))
                 for srcc, pairs in summed
             ]
             rows.append([name, *cells])
-        tables.append(table(words.LEGEND, ("metric", *found.distortions, "all"), rows))
+        tables.append(table(words.LEGEND, ("metric", "all", *found.distortions), rows))
     if found.speeds:
         tables.append(
             table(

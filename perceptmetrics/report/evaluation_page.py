@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from perceptmetrics.bench.evidence import HASHED
 from perceptmetrics.evaluation import report as words
 from perceptmetrics.evaluation.error_analysis import ErrorAnalysis
 from perceptmetrics.evaluation.error_tables import error_tables, interval
@@ -76,6 +77,7 @@ def evaluation_page(
         Section(
             "provenance",
             "Where every number comes from",
+            (HASHED,) * bool(evaluation.data_sha256),
             facts=tuple((name, value) for name, value in where.items() if value),
         )
     )
@@ -117,7 +119,7 @@ def judgements_in(evaluation: Evaluation) -> Judgements | None:
 def _said(figure: Figure) -> str:
     images = f"{figure.images} image{'s' * (figure.images != 1)}"
     value = interval(figure.value, figure.low, figure.high)
-    why = f" ({figure.reason})" if figure.reason else ""
+    why = f" ({figure.note})" if figure.note else ""
     output = figure.output[:1].upper() + figure.output[1:]
     return f"{output}: {figure.measure} {value} on {images}{why}."
 

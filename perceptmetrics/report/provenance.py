@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from perceptmetrics.bench import evidence
-from perceptmetrics.bench.report import number
+from perceptmetrics.bench.monotony import CheckResult
+from perceptmetrics.bench.report import Rows, number
 from perceptmetrics.bench.result import BenchResult
 from perceptmetrics.bench.tabulating import machine
 from perceptmetrics.card import MetricCard
@@ -29,9 +32,9 @@ def provenance_section(result: BenchResult) -> Section:
         shown.append(
             table(
                 "The chosen run of each fold. Of each hash these are the first "
-                f"{evidence.HASH_DIGITS} digits; bench.json has it whole.",
+                f"{evidence.HASH_DIGITS} digits; bench.json has it whole. {evidence.HASHED}",
                 evidence.RUNS,
-                [[row[0], *(Cell(one, code=_is_hash(one)) for one in row[1:])] for row in runs],
+                _with_hashes(runs),
             )
         )
     if result.trainings:
@@ -45,6 +48,8 @@ def provenance_section(result: BenchResult) -> Section:
                 ],
             )
         )
+    if result.check is not None:
+        shown += _of_check(result.check)
     return Section(
         "provenance",
         "Where every number comes from",
@@ -52,6 +57,25 @@ def provenance_section(result: BenchResult) -> Section:
         tables=tuple(shown),
         facts=tuple((str(name), str(value)) for name, value in facts),
     )
+
+
+def _of_check(check: CheckResult) -> Iterator[Table]:
+    if check.metrics:
+        yield table(
+            "What the built-in check asked: of a drawn view the seed draws the crops.",
+            evidence.CHECKED,
+            _with_hashes(evidence.checked_rows(check)),
+        )
+    if check.photograph_sha256:
+        yield table(
+            "The files that it spoiled.",
+            evidence.PHOTOGRAPHS,
+            _with_hashes(evidence.photograph_rows(check)),
+        )
+
+
+def _with_hashes(rows: Rows) -> list[list[str | Cell]]:
+    return [[row[0], *(Cell(one, code=_is_hash(one)) for one in row[1:])] for row in rows]
 
 
 def evaluation_facts(

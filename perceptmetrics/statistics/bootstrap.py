@@ -18,6 +18,10 @@ else:
 
 Key = TypeVar("Key", bound=Hashable)
 
+LEAST_UNITS = 5
+"""Of fewer images, groups or folds an evaluation gives no interval: their draws are few, and most
+hold one of them several times. Three images in the right order would be sure of an SRCC of 1."""
+
 
 @dataclass(frozen=True)
 class ConfidenceInterval:
@@ -25,12 +29,13 @@ class ConfidenceInterval:
 
     Attributes:
         value: The statistic of all the data.
-        low: Lower end.
-        high: Upper end.
+        low, high: Its ends; ``nan`` where there is no interval.
 
     Example:
         >>> print(ConfidenceInterval(0.66, 0.64, 0.68))
         0.660 [0.640, 0.680]
+        >>> print(ConfidenceInterval(1.0, float("nan"), float("nan")))
+        1.000 (no interval)
     """
 
     value: float
@@ -38,7 +43,9 @@ class ConfidenceInterval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        known = not (np.isnan(self.low) or np.isnan(self.high))
+        interval = f"[{self.low:.3f}, {self.high:.3f}]" if known else "(no interval)"
+        return f"{self.value:.3f} {interval}"
 
 
 def bootstrap_ci(
@@ -50,14 +57,16 @@ def bootstrap_ci(
     samples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    least: int = 2,
 ) -> ConfidenceInterval:
     """Percentile bootstrap interval of a statistic, images drawn again with replacement.
 
     Images that share a source (the distortions of one photograph) are not independent. Name their
     groups, and whole groups are drawn: the interval is then as wide as it should be.
 
-    A draw for which the statistic is ``nan`` is left out. If more than half of them are, or if the
-    statistic itself is ``nan``, so are both ends.
+    A draw for which the statistic is ``nan`` is left out. If more than half of them are, if the
+    statistic itself is ``nan``, or if there are fewer than ``least`` to draw from, so are both
+    ends.
 
     Args:
         statistic: A function of (prediction, target), such as ``srcc``.
@@ -67,6 +76,7 @@ def bootstrap_ci(
         samples: Number of draws, at least 1.
         level: Confidence in (0, 1).
         seed: Of a local generator; the same seed gives the same interval.
+        least: Fewer images or groups have no interval; see :data:`LEAST_UNITS`.
 
     Returns:
         The statistic and its interval.
@@ -90,6 +100,7 @@ def bootstrap_ci(
         samples=samples,
         level=level,
         seed=seed,
+        least=least,
     )
     return found[""]
 
@@ -103,6 +114,7 @@ def bootstrap_cis(
     samples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    least: int = 2,
 ) -> dict[Key, ConfidenceInterval]:
     """:func:`bootstrap_ci` of several statistics from the same draws, each as if it were alone.
 
@@ -117,6 +129,7 @@ def bootstrap_cis(
         samples: Number of draws, at least 1.
         level: Confidence in (0, 1).
         seed: Of a local generator.
+        least: See there.
 
     Returns:
         Each statistic and its interval, by name.
@@ -140,7 +153,8 @@ def bootstrap_cis(
     count = same_length(x, y, least=2)
     members = _members(groups, count)
     values = statistics(x, y)
-    if all(np.isnan(value) for value in values.values()):
+    nothing = all(np.isnan(value) for value in values.values())
+    if nothing or len(members) < least:
         return {name: _interval(value, np.empty(0), 1, level) for name, value in values.items()}
     rng = np.random.default_rng(seed)
     draws: dict[Key, list[float]] = {name: [] for name in values}

@@ -40,6 +40,23 @@ class LogisticFit:
 
     beta: tuple[float, float, float, float]
 
+    @property
+    def falls(self) -> bool:
+        """Whether a higher score becomes a lower rating.
+
+        A fit takes the direction that it finds. After one that falls, PLCC is that of the scores
+        turned over: a metric that ranks backwards would pass for a good one.
+
+        Example:
+            >>> x = [0.0, 1.0, 2.0, 3.0, 4.0]
+            >>> logistic_fit(x, [5.0, 4.5, 3.0, 1.5, 1.0]).falls
+            True
+            >>> logistic_fit(x, [1.0, 1.5, 3.0, 4.5, 5.0]).falls
+            False
+        """
+        beta1, beta2, _, beta4 = self.beta
+        return beta1 != beta2 and (beta1 > beta2) != (beta4 > 0)
+
     def __call__(self, prediction: npt.ArrayLike) -> Floats:
         """The prediction on the scale of the target, float64, of the same shape."""
         return _logistic(np.asarray(prediction, dtype=np.float64), *self.beta)
@@ -86,6 +103,8 @@ def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike) -> LogisticFi
 
 def plcc_logistic(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float:
     """PLCC after the 4-parameter logistic (paper, appendix A.1): the PLCC of IQA tables.
+
+    It does not see whether scores rise or fall with ratings; see :attr:`LogisticFit.falls`.
 
     Args:
         prediction: (N,) or (N, K) raw scores, N at least 4.

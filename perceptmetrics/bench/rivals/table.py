@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from perceptmetrics.bench.report import number
+from perceptmetrics.bench.report import FALLS, number
 from perceptmetrics.bench.result import RivalDifference, RivalResult
 from perceptmetrics.evaluation.figures import Figure
 
@@ -110,7 +110,7 @@ def _against(one: RivalResult, output: str) -> str:
 
 
 def _value(figure: Figure | None) -> str:
-    return "-" if figure is None else number(figure.value)
+    return "-" if figure is None else number(figure.value) + f" ({FALLS})" * figure.falls
 
 
 def seconds(value: float) -> str:
