@@ -85,12 +85,7 @@ ARMS = (
     Arm("frozen, linear head", strategy="frozen", head="linear"),
     Arm("LoRA, DINOv2 S/14", backbone="dinov2-s14"),
     Arm("full fine-tuning", strategy="full", learning_rate=5e-5),
-    Arm(
-        "full fine-tuning, rate 1e-5",
-        strategy="full",
-        learning_rate=1e-5,
-        datasets=("oasis", "lnsim"),
-    ),
+    Arm("full fine-tuning, rate 1e-5", strategy="full", learning_rate=1e-5),
     Arm("LoRA, memorability and OASIS together", together=True),
     Arm("LoRA, linear head", head="linear"),
     Arm("LoRA, random weights", pretrained=False, datasets=("oasis", "lnsim")),

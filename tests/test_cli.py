@@ -454,6 +454,16 @@ def test_one_name_for_two_metrics_is_refused(command: Command, lab: Lab) -> None
     assert "is named twice: give it once" in said.err
 
 
+def test_a_closed_standard_output_is_told(
+    command: Command, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        said = command(*score(lab, lab.images))
+    assert said.code == 2
+    assert "standard output is closed" in said.err
+
+
 def test_a_closed_standard_input_is_told(
     command: Command, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,8 @@ def score(
     from perceptmetrics.scoring.rows import columns_of, score_images
 
     form = format_for(output, format_name)
+    if output is None and sys.stdout is None:  # the caller closed it
+        raise OptionError("standard output is closed: give a file by -o")
     if output is not None:
         _check_place(output)
     if null and "-" not in images:
@@ -169,7 +171,10 @@ def score(
     judges = dict(metrics.items())
     columns = [column for name, metric in judges.items() for column in columns_of(name, metric)]
     together = partial(metrics.in_chunks, readers=readers)
-    chunks = score_images(judges, chain([first], found), chunk=batch_size, together=together)
+    # As many images as fill a batch: more would keep rows waiting where an image has many cuts.
+    most = max(metric.view.count for metric in judges.values())
+    chunk = max(1, batch_size // most)
+    chunks = score_images(judges, chain([first], found), chunk=chunk, together=together)
     if progress is None:
         # Rows on a terminal are progress enough.
         progress = sys.stderr.isatty() and not (output is None and sys.stdout.isatty())
