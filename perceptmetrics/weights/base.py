@@ -18,6 +18,7 @@ from perceptmetrics.weights.files import (
     save_tensors,
 )
 from perceptmetrics.weights.source import BaseWeights, OpenClipSource, TimmSource, WheelSource
+from perceptmetrics.weights.stamp import is_stamped, stamp
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,9 +55,10 @@ def load_base(
 ) -> LoadedBase:
     """Load base weights from ``path``, else from the cache, else fetch them into the cache.
 
-    The cache is trusted by its recorded hash; :func:`verify_base` reads every byte. A file given
-    by ``path`` is hashed in full, because anybody may have made it: compare ``sha256`` of the
-    result with what you expect. Names and shapes are for the model to check.
+    A cached file is hashed once, and again when its size or time has changed since;
+    :func:`verify_base` reads every byte. A file given by ``path`` is hashed in full, because
+    anybody may have made it: compare ``sha256`` of the result with what you expect. Names and
+    shapes are for the model to check.
 
     Args:
         backbone_name: Name of the backbone, such as ``"clip-b16"``.
@@ -90,7 +92,10 @@ def load_base(
             raise _missing(backbone_name, weights, "and fetching is turned off")
         fetch_base(backbone_name, weights)
     sha256 = _recorded_hash(backbone_name, weights)
-    return LoadedBase(load_tensors(cached), sha256, str(cached))
+    tensors = load_tensors(cached)
+    if not is_stamped(cached):
+        _compare(backbone_name, weights, tensors, sha256)
+    return LoadedBase(tensors, sha256, str(cached))
 
 
 def load_base_file(path: Path, weight_map: WeightMap | None = None) -> LoadedBase:
@@ -205,6 +210,7 @@ def keep_base(
         "sha256": sha256_of_tensors(tensors),
     }
     save_tensors(tensors, cached, metadata)
+    stamp(cached)
     return cached
 
 
@@ -231,13 +237,21 @@ def verify_base(backbone_name: str, weights: BaseWeights) -> CachedBase:
     if not cached.is_file():
         raise _missing(backbone_name, weights, "so there is nothing to verify")
     expected = _recorded_hash(backbone_name, weights)
-    found = sha256_of_tensors(load_tensors(cached))
+    _compare(backbone_name, weights, load_tensors(cached), expected)
+    return CachedBase(f"{backbone_name}.{weights.tag}", cached, expected, cached.stat().st_size)
+
+
+def _compare(
+    backbone_name: str, weights: BaseWeights, tensors: Mapping[str, Tensor], expected: str
+) -> None:
+    cached = cache.base_path(backbone_name, weights.tag)
+    found = sha256_of_tensors(tensors)
     if found != expected:
         raise WeightsMismatchError(
             f"{cached} is damaged: its tensors have sha256 {found}, expected {expected}; delete "
             f"it, then run 'perceptmetrics weights fetch {backbone_name}.{weights.tag}'"
         )
-    return CachedBase(f"{backbone_name}.{weights.tag}", cached, found, cached.stat().st_size)
+    stamp(cached)
 
 
 def _from_source(source: WheelSource | OpenClipSource | TimmSource) -> dict[str, Tensor]:
