@@ -29,9 +29,9 @@ def find_device(device: str | torch.device | None = "cpu") -> torch.device:
             f"device {device!r} cannot be used: torch knows none of that name; expected cpu, cuda, "
             "cuda:1, mps, ..."
         ) from error
+    if found.type == "meta":
+        raise OptionError("device 'meta' cannot be used: it holds no numbers")
     try:
-        if found.type == "meta":
-            raise NotImplementedError("it holds no numbers")
         torch.empty(0, device=found)
     # Torch looks for a module of that name, where a device is not built in.
     except (RuntimeError, AssertionError, ImportError, AttributeError) as error:

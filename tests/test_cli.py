@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -27,6 +27,8 @@ from perceptmetrics.backbones.counts import count_parameters, encoder_parameters
 from perceptmetrics.cli.main import COMMANDS, cli, main
 from perceptmetrics.heads import LINEAR_HEAD, MLP_HEAD, HeadSpec
 from perceptmetrics.metrics import METRICS, EmbeddedAdapter
+from perceptmetrics.views import RandomCrops
+from perceptmetrics.weights.adapter import load_adapter
 
 PYTHON = (sys.executable, "-c", "from perceptmetrics.cli.main import main; main()")
 HEAVY = {"torch", "torchvision", "scipy", "sklearn", "timm", "open_clip", "onnx", "loralib"}
@@ -491,13 +493,17 @@ def test_an_option_that_cannot_be_used_is_said(
     assert said.err.count("\n") == 1
 
 
-def test_rows_come_as_they_are_computed_and_stay_after_an_interrupt(
-    lab: Lab, tmp_path: Path
+@pytest.mark.parametrize("crops", [1, 5])
+def test_rows_come_as_a_batch_of_cuts_is_full_and_stay_after_an_interrupt(
+    lab: Lab, tmp_path: Path, crops: int
 ) -> None:
     """Paths come one by one through a pipe that stays open; then somebody presses Ctrl-C."""
+    adapter = load_adapter(lab.run / "adapter.safetensors")
+    config = replace(adapter.config, view=RandomCrops(32, 40, crops))
+    metric = replace(adapter, config=config).save(tmp_path / "mine.safetensors")
     out = tmp_path / "scores.csv"
-    arguments = score(lab, "-", "--batch-size", 1, "-o", out)
-    child = process(*arguments, **with_plugin(lab))
+    options = ("--metric", metric, "--base", lab.base, "--batch-size", crops, "-o", out)
+    child = process("score", "-", *options, **with_plugin(lab))
     assert child.stdin is not None
     child.stdin.write(f"{lab.images / '00.png'}\n")
     child.stdin.flush()
